@@ -1,4 +1,4 @@
-"""Writes a network for other programs: ONNX, PyTorch's weights or exported program, safetensors.
+"""Writes a network for other programs: ONNX, PyTorch's weights or program, a folder for the hub.
 
 What computes by itself, ONNX and PyTorch's program, is run beside neocog before it is written.
 """
@@ -18,7 +18,9 @@ from neocog.errors import DataError, FormatError, NeocogError
 from neocog.extras import module_of_extra
 from neocog.files import exists, write_bytes
 from neocog.formats import save_parts
+from neocog.formats.hub_folder import check_free, write_files
 from neocog.formats.metadata import gives_probabilities
+from neocog.hub_card import files_with_card
 from neocog.losses import check_classifier
 from neocog.matching import mismatch
 from neocog.network import Network, check_network
@@ -43,8 +45,8 @@ SUFFIXES = {
     "safetensors": (".safetensors",),
     "torch-export": (".pt2",),
 }
-#: The formats.
-FORMATS = tuple(SUFFIXES)
+#: The formats; the last one is a folder.
+FORMATS = (*SUFFIXES, "hub")
 #: Those that compute by themselves.
 PROGRAMS = ("onnx", "torch-export")
 
@@ -144,18 +146,20 @@ def export(
     data: Data | None = None,
     overwrite: bool = False,
     notes: Mapping[str, Any] | None = None,
+    run: Mapping[str, Any] | None = None,
 ) -> Export:
     """Write a network for other programs, completely or not at all.
 
     ``"onnx"`` is for ONNX Runtime and others (docs/export.md), ``"torch-export"`` is a program that
     ``torch.export.load`` reads, ``"pth"`` has PyTorch's weights, and ``"safetensors"`` is neocog's
-    own, whose weights other programs read, too. The first two are run beside neocog on random
+    own, whose weights other programs read, too. ``"hub"`` is a folder as the Hugging Face hub has
+    them, with a model card (docs/travel.md). The first two are run beside neocog on random
     pictures, and on some of `data`, and are written only if the results are the same but for
     rounding.
 
     Args:
         network: with weights.
-        path: the file.
+        path: the file, or the folder.
         to: one of `FORMATS`; by default the suffix of `path` determines it.
         pictures: the program takes uint8 pictures [batch, height, width, channels] of the network's
             size and preprocesses them; else float32 [batch, channels, height, width].
@@ -163,7 +167,8 @@ def export(
         int8: quantize an ONNX model to 8 bits, with ranges from pictures of ``data.train``.
         data: pictures to compare results on, and for `int8`.
         overwrite: whether a file that exists is replaced.
-        notes: on the training, for a ``.safetensors``.
+        notes: on the training, for a ``.safetensors`` and a folder.
+        run: what the ``run.json`` of the training says, for the card of a folder.
 
     Raises:
         ArchitectureError: the network has no weights, or a layer that the format cannot have.
@@ -187,6 +192,10 @@ def export(
         instance("notes", notes, Mapping, "notes by name, such as {'data': 'cifar10'}")  # type: ignore[type-abstract]
     if data is not None:
         _check_data(network, instance("data", data, Data, "a neocog.Data, as load_data gives"))
+    if format_ == "hub":
+        files = files_with_card(network, path.absolute().name, notes, run)
+        write_files(files, path)
+        return Export(path, format_, sum(map(len, files.values())))
     if format_ not in PROGRAMS:
         save_parts(network.parts(notes), path)
         return Export(path, format_, path.stat().st_size)
@@ -214,7 +223,9 @@ def check_export(path: Path, to: str | None = None, overwrite: bool = False) -> 
         NeocogError: a package that the format needs is missing.
     """
     format_ = _format(path, to)
-    if not overwrite and exists(path):
+    if format_ == "hub":
+        check_free(path, overwrite)
+    elif not overwrite and exists(path):
         raise FormatError(
             f"{path} exists, and nothing is overwritten unless you ask for it: name another file, "
             "or say overwrite=True (--overwrite)."
@@ -237,6 +248,8 @@ def _format(path: Path, to: str | None) -> str:
     suffix = path.suffix.lower()
     if to is not None:
         choice("to", to, FORMATS)
+        if to == "hub":
+            return to
         if suffix not in SUFFIXES[to]:
             raise FormatError(f"{path}: the name must end in {' or '.join(SUFFIXES[to])} for {to}.")
         return to

@@ -20,10 +20,10 @@ class Hosts:
 
     def __init__(self, host: str, port: int) -> None:
         self._port = port
-        self._names = {host.lower()}
+        self._names = {host.lower(), "localhost"}
         self._any_address = False
         if is_loopback(host):
-            self._names |= {"127.0.0.1", "localhost"} if ":" not in host else {"localhost"}
+            self._names |= {"127.0.0.1"} if ":" not in host else set()
         else:
             # Nobody's DNS can make an address point elsewhere.
             self._any_address = True

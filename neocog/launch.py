@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from neocog.errors import NeocogError, printable
 
-__all__ = ["Launch", "launch"]
+__all__ = ["Launch", "check_alone", "launch"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,16 @@ def launch() -> Launch | None:
         _number("MASTER_PORT"),
         os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
     )
+
+
+def check_alone(what: str) -> None:
+    """Raise `NeocogError` where torchrun has started several processes for what one does."""
+    found = launch()
+    if found is not None and found.count > 1:
+        raise NeocogError(
+            f"{what} works in one process, and torchrun has started {found.count}. Start it "
+            "without torchrun; on several machines, once on each, with one --storage for all."
+        )
 
 
 def _number(name: str) -> int:

@@ -17,9 +17,11 @@ from neocog.files import exists
 from neocog.formats import (
     ModelParts,
     check_writable,
+    is_hub_folder,
     is_onnx,
     is_weights,
     load_pth,
+    read_hub_folder,
     read_input_shape,
     read_model,
     write_model,
@@ -116,14 +118,16 @@ def _network(path: str | Path, parts: ModelParts) -> Network:
 
 
 def load(path: str | Path, model: str | Network | None = None) -> Network:
-    """Load a network from a run folder, a ``.safetensors``, a ``.onnx`` or a ``.pth``.
+    """Load a network from a folder, a ``.safetensors``, a ``.onnx`` or a ``.pth``.
+
+    A folder is that of a run, or one as `neocog.export` writes for the Hugging Face hub.
 
     A ``.pth`` has only weights. Its architecture is `model`: a name from `neocog.models.MODELS`, a
     Python file (``my_net.py`` or ``my_net.py:make``, which is run), or a network, which then gets
     the weights. Without `model`, it is the first of the built-in models whose weights have the same
     names and shapes, at any width. The size of its images is the one that `save` noted in the file
     or, in a file written by PyTorch, the model's own or the first square that fits. The
-    preprocessing is that of the model, and the classes have no names. Run folders,
+    preprocessing is that of the model, and the classes have no names. Folders,
     ``.safetensors`` and ``.onnx`` contain all of that, and `model` is ignored.
 
     A ``.onnx`` may come from neocog or from PyTorch's exporters; its nodes become the layers that
@@ -141,8 +145,13 @@ def load(path: str | Path, model: str | Network | None = None) -> Network:
     path = file_path("path", path, error=FormatError)
     if _is_folder(path):
         model_file = model_of_run(path)
+        if model_file is None and is_hub_folder(path):
+            return _network(path, read_hub_folder(path))
         if model_file is None:
-            raise FormatError(f"{path} is not a run folder: it holds no {BEST} and no {LAST}.")
+            raise FormatError(
+                f"{path} is no folder of a model: it holds no {BEST} and no {LAST} of a run, and "
+                "no config.json with a model.safetensors."
+            )
         return load_model(model_file)
     if not exists(path):
         raise FormatError(f"{path}: there is no such file.")
@@ -152,7 +161,7 @@ def load(path: str | Path, model: str | Network | None = None) -> Network:
         return _network(path, _read_onnx(path).parts)
     if not is_weights(path):
         raise FormatError(
-            f"{path} is no known kind of model: a run folder, a .safetensors (the whole network), "
+            f"{path} is no known kind of model: a folder, a .safetensors (the whole network), "
             "a .onnx, or a .pth or .pt (PyTorch's weights)."
         )
     state, images = load_pth(path), read_input_shape(path)

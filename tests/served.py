@@ -34,6 +34,14 @@ settings = json.loads(sys.argv[1])
 sys.exit(serve(**settings))
 """
 
+# As systemd starts a service whose socket it listens on, sd_listen_fds(3).
+_PASS = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+
 
 def small_network(seed: int = 0, classes: tuple[str, ...] = ("cat", "dog", "owl")) -> Network:
     network = models.make("lenet5", len(classes), input_shape=(3, 32, 32))
@@ -137,14 +145,21 @@ def read_reply(one: socket.socket) -> tuple[int, Any]:
 
 
 @contextlib.contextmanager
-def serving(model: Path, folder: Path, **settings: Any) -> Iterator[Served]:
-    """Serve a model until the block ends."""
+def serving(
+    model: Path, folder: Path, listener: socket.socket | None = None, **settings: Any
+) -> Iterator[Served]:
+    """Serve a model until the block ends; on a socket that already listens, if there is one."""
     usual = {"host": "127.0.0.1", "port": 0, "workers": 1, "threads": 1, "batch": 64}
     usual |= {"batch_wait": 2.0, "allow_host": None, "model": str(model)}
+    command = ["-c", _START, json.dumps(usual | settings)]
+    passed = () if listener is None else (listener.fileno(),)
+    if listener is not None:
+        command = ["-c", _PASS, str(listener.fileno()), *command]
     log = folder / "serve.log"
     with log.open("w") as said:
         process = subprocess.Popen(
-            [sys.executable, "-c", _START, json.dumps(usual | settings)],
+            [sys.executable, *command],
+            pass_fds=passed,
             stdout=subprocess.PIPE,
             stderr=said,
             text=True,

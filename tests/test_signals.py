@@ -78,6 +78,15 @@ def test_they_wait_for_what_must_not_be_cut_short(name):
         assert done
 
 
+def test_who_ends_by_itself_is_told():
+    told = []
+    with pytest.raises(KeyboardInterrupt), deferred_signals(told.append):
+        os.kill(os.getpid(), signal.SIGINT)
+        assert told == [signal.SIGINT]
+        told.append("end")
+    assert told == [signal.SIGINT, "end"]
+
+
 def test_an_error_does_not_swallow_what_came():
     with pytest.raises(KeyboardInterrupt), deferred_signals():
         os.kill(os.getpid(), signal.SIGINT)

@@ -23,7 +23,7 @@ DATA = (
     "a folder that has a folder of pictures for each class, another source of pictures, shapes "
     "(built in), or cifar10 (default: {default})"
 )
-MODEL = "a run folder, a .safetensors, a .onnx or a .pth"
+MODEL = "a run folder, a folder for the hub, a .safetensors, a .onnx or a .pth"
 
 
 def add_command(

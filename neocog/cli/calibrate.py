@@ -14,7 +14,7 @@ from neocog.engine import announced
 from neocog.errors import FormatError, NeocogError
 from neocog.evaluation import Calibration, evaluate_classes, images_to_calibrate
 from neocog.evaluation import calibrate as calibrate_network
-from neocog.formats import is_onnx, is_weights, training_of
+from neocog.formats import is_hub_folder, is_onnx, is_weights, training_of
 from neocog.losses import check_classifier
 from neocog.network import Network
 from neocog.network_files import save_model
@@ -82,7 +82,15 @@ def _written(model: str, out: str | None) -> Path:
             "--out model.safetensors"
         )
     path = Path(model)
-    return (model_of_run(path) or path / LAST) if path.is_dir() else path
+    if not path.is_dir():
+        return path
+    found = model_of_run(path)
+    if found is None and is_hub_folder(path):
+        raise NeocogError(
+            f"neocog does not write into {model}, whose files belong together: name a .safetensors "
+            "to write, as in --out model.safetensors"
+        )
+    return found or path / LAST
 
 
 def _images(

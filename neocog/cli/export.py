@@ -14,6 +14,7 @@ from neocog.formats import training_of
 from neocog.limits import readable
 from neocog.loading import data_for, open_saved
 from neocog.models.named import is_new
+from neocog.run_info import run_of_model
 
 __all__ = ["export"]
 
@@ -61,6 +62,7 @@ def export(
             data=found,
             overwrite=overwrite,
             notes=training_of(model),
+            run=run_of_model(model),
         )
     if json_:
         print(json.dumps({"model": model, **written.to_dict()}))
@@ -74,7 +76,7 @@ def _path(model: str, to: str | None, out: str | None) -> Path:
         return out_path(out)
     place = Path(model).resolve()
     name = place.name if place.is_dir() else place.stem
-    return Path(f"{name}{SUFFIXES[to or 'onnx'][0]}")
+    return Path(f"{name}-hub" if to == "hub" else f"{name}{SUFFIXES[to or 'onnx'][0]}")
 
 
 def _print(written: Export) -> None:

@@ -13,7 +13,7 @@ from neocog.training.together import RankZeroFailedError
 if TYPE_CHECKING:
     from neocog.torch_engine.processes import Processes
 
-__all__ = ["follow_training", "lead_training"]
+__all__ = ["follow_training", "lead_training", "say_all_is_done"]
 
 
 def lead_training(processes: "Processes | None", wanted: Wanted) -> None:
@@ -21,16 +21,24 @@ def lead_training(processes: "Processes | None", wanted: Wanted) -> None:
 
     Args:
         processes: of which this is rank 0.
-        wanted: what they set up, with all settings chosen.
+        wanted: what the training is set up from, with its final settings.
     """
     if processes is not None:
         processes.tell("train", {"recipe": wanted.recipe.to_dict(), "data": wanted.data_table})
+
+
+def say_all_is_done(processes: "Processes | None") -> None:
+    """Let the others end: a run that was started anew has nothing left to do."""
+    if processes is not None:
+        processes.tell("done")
 
 
 def follow_training(processes: "Processes") -> int:
     """Load what rank 0 has loaded, and train together with it; gives the exit code."""
     try:
         message = processes.hear()
+        if message.word == "done":
+            return 0
         options = dict(message.about["data"])
         source, data_dir = options.pop("source"), options.pop("data_dir", None)
         recipe = Recipe.from_dict(message.about["recipe"], "Rank 0's settings")

@@ -22,7 +22,7 @@ from neocog.cli.evaluation_options import (
 __all__ = ["EXPORTS", "add_model_commands"]
 
 #: As in `neocog.exporting`, whose import would take too long here.
-EXPORTS = ("onnx", "pth", "safetensors", "torch-export")
+EXPORTS = ("onnx", "pth", "safetensors", "torch-export", "hub")
 
 
 def add_model_commands(commands: Commands) -> None:
@@ -31,6 +31,8 @@ def add_model_commands(commands: Commands) -> None:
         ("predict", "classify pictures with a saved network", _predict),
         ("explain", "write a page that explains a prediction", _explain),
         ("export", "write a saved network for other programs, such as ONNX Runtime", _export),
+        ("push", "upload a saved network with a model card to the Hugging Face hub", _push),
+        ("pull", "download a network from the Hugging Face hub", _pull),
         ("models", "list the built-in networks and what they cost", _models),
         ("summary", "list the layers of a network, and the memory of training", _summary),
         ("explore", "open a page to explain a network and to watch it train, live", _explore),
@@ -126,15 +128,16 @@ def _export(p: ArgumentParser) -> None:
         choices=EXPORTS,
         default=None,
         help="onnx: a program for ONNX Runtime and others; pth: PyTorch's weights; safetensors: "
-        "the whole network; torch-export: PyTorch's exported program (default: by the suffix of "
-        "--out, or onnx)",
+        "the whole network; torch-export: PyTorch's exported program; hub: a folder with a model "
+        "card, as the Hugging Face hub has them (default: by the suffix of --out, or onnx)",
     )
     p.add_argument(
         "-o",
         "--out",
         default=None,
         metavar="FILE",
-        help="file to write (default: MODEL's name and the format's suffix, in this folder)",
+        help="file or folder to write (default: MODEL's name and the format's suffix, in this "
+        "folder)",
     )
     p.add_argument("--overwrite", action="store_true", help="replace a file that exists")
     p.add_argument(
@@ -156,6 +159,35 @@ def _export(p: ArgumentParser) -> None:
         help=f"{DATA.format(default='what it was trained on, if it is here')}, to compare results "
         "on, and for --int8",
     )
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _push(p: ArgumentParser) -> None:
+    def run(**options: Any) -> int:
+        from neocog.cli.hub import push
+
+        return push(**options)
+
+    add_model(p)
+    p.add_argument("repository", metavar="OWNER/NAME", help="the repository; made if there is none")
+    p.add_argument("--private", action="store_true", help="a new one is for its owner alone")
+    p.add_argument("--overwrite", action="store_true", help="replace a model that is there")
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _pull(p: ArgumentParser) -> None:
+    def run(**options: Any) -> int:
+        from neocog.cli.hub import pull
+
+        return pull(**options)
+
+    p.add_argument("repository", metavar="OWNER/NAME", help="the repository")
+    p.add_argument(
+        "folder", nargs="?", default=None, metavar="DEST", help="folder to write (default: NAME)"
+    )
+    p.add_argument("--overwrite", action="store_true", help="replace a model in that folder")
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)
 

@@ -8,7 +8,7 @@ from neocog.errors import NeocogError
 from neocog.hosts import is_loopback
 from neocog.limits import available_cores
 from neocog.serving.limits import Limits
-from neocog.serving.supervisor import Supervisor, listener
+from neocog.serving.supervisor import Listener, Supervisor
 from neocog.serving.worker import Work
 from neocog.settings.training import check_threads
 from neocog.signals import termination_signals
@@ -58,7 +58,7 @@ def serve(
     )
     with termination_signals():
         # Bind first, so that a port in use is reported at once. Early requests wait.
-        server = Supervisor(listener(host, port), host, work, say)
+        server = Supervisor(Listener.open(host, port), host, work, say)
         try:
             say("Preparing the network (its kernels are compiled the first time) …")
             server.start()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from neocog.cli.display import Display
-from neocog.cli.following import follow_training, lead_training
+from neocog.cli.following import follow_training, lead_training, say_all_is_done
 from neocog.cli.loading import taken_out
 from neocog.cli.lr_finding import take_find, with_found_lr, write_curve
 from neocog.cli.paths import out_path
@@ -28,6 +28,7 @@ from neocog.network import Network
 from neocog.network_files import check_savable, load_model
 from neocog.report.run import write_run_report
 from neocog.run_files import BEST, CONFIG, LAST
+from neocog.run_info import read_info
 from neocog.settings.recipe import Recipe
 from neocog.signals import Ended, deferred_signals, termination_signals
 from neocog.training.early_stopping import EarlyStopping, best_epoch
@@ -65,13 +66,16 @@ def train(
         return _resume(Path(resume), options, changes)
     check_restartable(launched, out)
     if out is not None and goes_on_in(launched, Path(out)):
+        if read_info(out).get("status") == "finished":  # a process was lost when all was done
+            say_all_is_done(processes)
+            print(f"Results: {out}")
+            return 0
         return _resume(Path(out), {}, {})
     wanted = wanted_of(data, recipe, config, data_dir, options, changes)
     if wanted.recipe.transfer is not None:
         _check_transfer(several=processes is not None, finds_lr=finds_lr)
     begins = set_up if wanted.recipe.transfer is None else set_up_transfer
     setup = begins(wanted)
-    wanted = replace(wanted, recipe=setup.recipe)
     check_savable(setup.network)
     to_calibrate = images_to_calibrate(setup.data) if setup.recipe.calibrate else None
     name = f"{name_of_run(setup.recipe.model)}-{setup.data.name}"
@@ -79,13 +83,12 @@ def train(
     EarlyStopping(setup.recipe, has_validation=bool(setup.data.validation))
     if not finds_lr:
         folder = RunFolder.create(path, name, setup.recipe, setup.data, wanted.data_table)
-        return _train(setup, wanted, to_calibrate, folder, None)
+        return _train(setup, replace(wanted, recipe=setup.recipe), to_calibrate, folder, None)
     if path is not None and Path(path).exists():
         check_empty(Path(path))  # before the test, which takes some seconds
     setup, curve = with_found_lr(setup)
-    wanted = replace(wanted, recipe=setup.recipe)
     folder = RunFolder.create(path, name, setup.recipe, setup.data, wanted.data_table)
-    return _train(setup, wanted, to_calibrate, folder, None, curve)
+    return _train(setup, replace(wanted, recipe=setup.recipe), to_calibrate, folder, None, curve)
 
 
 def _check_transfer(*, several: bool, finds_lr: bool) -> None:

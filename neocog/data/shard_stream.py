@@ -1,10 +1,12 @@
 """Batches from tar shards of which each process reads its own: for sets that no machine holds.
 
 The shards are divided anew in every epoch: they are put in an order that follows from the seed and
-the epoch, and process r of R has every R-th of them, from the r-th on. A process goes through its
-shards one after another, and draws each picture from a *buffer* of those that come next. What waits
-there is a picture's place in its shard and not its content, so a buffer of 100,000 pictures takes
-some megabytes. Contents are read and decoded by threads, one batch ahead.
+the epoch, and process r of R has every R-th of them, from the r-th on. Or they are divided once,
+and each machine needs no more than the shards of its processes.
+
+A process goes through its shards one after another, and draws each picture from a *buffer* of those
+that come next. What waits there is a picture's place in its shard and not its content, so a buffer
+of 100,000 pictures takes some megabytes. Contents are read and decoded by threads, one batch ahead.
 """
 
 import hashlib
@@ -27,7 +29,7 @@ from neocog.data.sources.archives.shard_paths import shards_of_pattern
 from neocog.errors import DataError, printable
 from neocog.limits import MOST_THREADS, available_cores
 from neocog.preprocessing import Resize
-from neocog.validation import choice, whole
+from neocog.validation import choice, flag, whole
 
 __all__ = ["ShardStream", "shards_of_rank"]
 
@@ -100,6 +102,8 @@ class ShardStream:
         rank, ranks: this process, and how many there are; ``torchrun`` has them in the environment
             as ``RANK`` and ``WORLD_SIZE``.
         seed: by which shards are divided and pictures are drawn.
+        divide_anew: in every epoch, which needs shards that every process reaches; else a process
+            has those of epoch 0 in all epochs, each time in another order.
         buffer: pictures to draw from. For a good mixture it holds several shards.
         resize: how pictures of other sizes are fitted.
         label_column: field of JSON that has the label; None finds it.
@@ -125,6 +129,7 @@ class ShardStream:
         rank: int = 0,
         ranks: int = 1,
         seed: int = 0,
+        divide_anew: bool = True,
         buffer: int = 100_000,
         resize: Resize = _USUAL,
         label_column: str | None = None,
@@ -140,6 +145,7 @@ class ShardStream:
         self._batch_size = whole("batch_size", batch_size, 1, _MOST)
         self._rank, self._ranks, self._seed = rank, ranks, seed
         shards_of_rank(self._shards, rank, ranks)  # refuses what cannot be before an epoch begins
+        self._divides_anew = flag("divide_anew", divide_anew)
         self._buffer = whole("buffer", buffer, 1, _MOST)
         self._resize, self._label_column = resize, label_column
         self._skips = choice("on_bad", on_bad, ("error", "skip")) == "skip"
@@ -193,7 +199,12 @@ class ShardStream:
     def _drawn(self, epoch: int, *, once: bool) -> Iterator[_Waiting]:
         """This process's pictures in their order; once, or all of them again and again."""
         rng = random.Random(f"{self._seed} {epoch} {self._rank}")  # noqa: S311 - no secret
-        shards = shards_of_rank(self._shards, self._rank, self._ranks, seed=self._seed, epoch=epoch)
+        division = epoch if self._divides_anew else 0
+        shards = shards_of_rank(
+            self._shards, self._rank, self._ranks, seed=self._seed, epoch=division
+        )
+        if not self._divides_anew:
+            rng.shuffle(shards)
         while True:
             found = False
             for one in _mixed(self._in_order(shards), self._buffer, rng):

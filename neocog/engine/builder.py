@@ -148,6 +148,11 @@ class Builder:
         """Add a group over other items right after the next cut."""
         self._following.append(group)
 
+    def cut_before_reuse(self) -> None:
+        """Cut if groups wait for it, as what they read from is about to be written again."""
+        if self._following:
+            self.cut()
+
     def over(self, group: Group) -> None:
         """Cut, then add a group over items that are not images."""
         self.cut()

@@ -1,6 +1,7 @@
 """File formats of networks, one module each, which read and write a network's plain parts.
 
-`model_file` is ``.safetensors``, the whole network; `pth` is ``.pth``, PyTorch's weights alone; the
+`model_file` is ``.safetensors``, the whole network; `hub_folder` a folder as the Hugging Face hub
+has them, with a `model_card`; `pth` is ``.pth``, PyTorch's weights alone; the
 folder `onnx` is ``.onnx``, which has the network and its weights in other terms.
 `neocog.network_files` makes networks of the parts.
 """
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from neocog.errors import FormatError
+from neocog.formats.hub_folder import is_hub_folder, read_hub_folder, read_hub_training
 from neocog.formats.model_file import check_writable, read_model, read_training, write_model
 from neocog.formats.parts import ModelParts
 from neocog.formats.pth import load_pth, read_input_shape, save_pth
@@ -19,9 +21,11 @@ from neocog.write_errors import why_not_written
 __all__ = [
     "ModelParts",
     "check_writable",
+    "is_hub_folder",
     "is_onnx",
     "is_weights",
     "load_pth",
+    "read_hub_folder",
     "read_input_shape",
     "read_model",
     "read_training",
@@ -67,14 +71,17 @@ def is_onnx(path: str | Path) -> bool:
 
 
 def training_of(path: str | Path) -> dict[str, Any]:
-    """The notes on training in a run folder or a file; empty if there are none.
+    """The notes on training in a folder or a file; empty if there are none.
 
     Raises:
         FormatError: as in `read_training`.
     """
     path = Path(path)
     try:
-        file = (model_of_run(path) or path / LAST) if path.is_dir() else path
+        file = model_of_run(path) if path.is_dir() else path
     except OSError as error:  # such as for a name that is too long
         raise FormatError(f"{path}: {error.strerror or error}.") from None
+    if file is None and is_hub_folder(path):
+        return read_hub_training(path)
+    file = file or path / LAST
     return read_training(file) if file.suffix.lower() == ".safetensors" else {}

@@ -27,9 +27,10 @@ header and the file's length before any weight is read.
 import json
 import math
 import struct
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
 import numpy as np
 import safetensors
@@ -37,6 +38,7 @@ import safetensors.numpy
 
 from neocog.errors import ArchitectureError, FormatError, NeocogError, is_plain, printable
 from neocog.files import open_regular, write_bytes
+from neocog.formats.json_text import MOST_BYTES, as_list, as_object, json_object, too_large
 from neocog.formats.parts import ModelParts
 from neocog.layers import Graph, chain, describe, state_dtype
 from neocog.layers.registry import build_nodes, build_row, describe_node
@@ -46,8 +48,11 @@ from neocog.settings.training import LOSSES
 
 __all__ = [
     "check_shapes",
+    "check_tensors",
+    "check_version",
     "check_writable",
     "describe_network",
+    "described_in",
     "network_described",
     "read_header",
     "read_model",
@@ -57,10 +62,6 @@ __all__ = [
 
 # Versions of networks whose layers simply follow each other, and of all others.
 _CHAIN, _NODES = 1, 2
-# A ResNet of 1,001 layers has a header of 1.0 MB with 76,000 values. Each value takes some 100
-# bytes of memory, however short it is in the file.
-_MOST_HEADER_BYTES = 4 * 2**20
-_MOST_VALUES = 400_000
 _MOST_LAYERS = 10_000
 _LONGEST_NAME = 1000
 _TYPES = {np.dtype(np.float32): "F32", np.dtype(np.int64): "I64"}
@@ -102,7 +103,7 @@ def check_writable(parts: ModelParts) -> None:
 
 
 def _check_header(header: bytes) -> None:
-    if (why := _too_large(len(header), header)) is not None:
+    if (why := too_large(len(header), header)) is not None:
         raise ArchitectureError(f"A file cannot describe this network: {why}")
 
 
@@ -118,10 +119,10 @@ def _header(graph: Graph, text: str) -> bytes:
 
 
 def describe_network(parts: ModelParts) -> str:
-    """The JSON text of all parts but the weights; `network_described` is the inverse.
+    """The JSON text that describes a network, all but its weights.
 
     Raises:
-        ArchitectureError: there is something that is refused when it is read.
+        ArchitectureError: as in `write_model`.
     """
     graph, preprocessing = parts.graph, parts.preprocessing
     layers: dict[str, Any] = {
@@ -146,7 +147,7 @@ def describe_network(parts: ModelParts) -> str:
     }
     text = json.dumps(description, ensure_ascii=False, allow_nan=False)
     try:
-        _build(json.loads(text))
+        network_described(json.loads(text))
     except (ArchitectureError, FormatError) as error:
         raise ArchitectureError(f"A file cannot describe this network: {error}") from None
     return text
@@ -162,8 +163,8 @@ def read_model(path: str | Path) -> ModelParts:
     try:
         with open_regular(path) as file:
             header, length = read_header(file)
-            parts = _build(_description(header))
-            _check_tensors(header, parts.graph, length)
+            parts = network_described(_description(header))
+            check_tensors(header, parts.graph, length)
             # The file, its arrays, and the network's own copies of them.
             require_memory(3 * length, "Reading this network", "Close other programs.")
             file.seek(0)
@@ -185,7 +186,7 @@ def read_training(path: str | Path) -> dict[str, Any]:
     try:
         with open_regular(path) as file:
             header, _length = read_header(file)
-        return _dict(_description(header).get("training", {}), "training")
+        return as_object(_description(header).get("training", {}), "training")
     except FormatError as error:
         raise FormatError(f"{path}: {printable(str(error), 1000)}") from None
     except OSError as error:
@@ -207,76 +208,58 @@ def read_header(file: BinaryIO) -> tuple[dict[str, Any], int]:
     size = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
     if not 2 <= size <= length - 8:
         raise FormatError("this is not a safetensors file, or it is cut short.")
-    text = file.read(min(size, _MOST_HEADER_BYTES))
-    if (why := _too_large(size, text)) is not None:
+    text = file.read(min(size, MOST_BYTES))
+    if (why := too_large(size, text)) is not None:
         raise FormatError(why)
-    return _json(text, "header"), length - 8 - size
-
-
-def _too_large(size: int, header: bytes) -> str | None:
-    """Why reading a header would take too much memory; None if it would not."""
-    if size > _MOST_HEADER_BYTES:
-        return f"its header has {size:,} bytes; up to {_MOST_HEADER_BYTES:,} are read."
-    values = sum(map(header.count, (b",", b"[", b"{")))
-    if values > _MOST_VALUES:
-        return f"its header has {values:,} values; up to {_MOST_VALUES:,} are read."
-    return None
+    return json_object(text, "header"), length - 8 - size
 
 
 def _description(header: dict[str, Any]) -> dict[str, Any]:
-    metadata = _dict(header.get("__metadata__", {}), "metadata")
+    metadata = as_object(header.get("__metadata__", {}), "metadata")
     if "neocog" not in metadata:
         raise FormatError(
             "this safetensors file holds weights, but not the architecture that neocog writes "
             "beside them."
         )
-    return _versioned(metadata["neocog"])
+    return described_in(metadata["neocog"])
 
 
-def _versioned(text: object) -> dict[str, Any]:
-    description = _json(text, "description of the network")
+def described_in(text: object) -> dict[str, Any]:
+    """The description in a text that `describe_network` has made; raises `FormatError`."""
+    description = json_object(text, "description of the network")
+    check_version(description)
+    return description
+
+
+def check_version(description: Mapping[str, Any]) -> None:
+    """Raise `FormatError` unless a description is of a version that this neocog reads."""
     if (version := description.get("version")) not in (_CHAIN, _NODES):
         raise FormatError(
             f"it is of version {printable(str(version), 20)} of the format; this neocog reads "
             f"{_CHAIN} and {_NODES}."
         )
-    return description
-
-
-def _json(text: object, what: str) -> dict[str, Any]:
-    def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        result = dict(pairs)
-        if len(result) < len(pairs):
-            raise ValueError("a name occurs twice")
-        return result
-
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is not JSON")
-
-    if not isinstance(text, str | bytes):
-        raise FormatError(f"its {what} is not a text.")
-    try:
-        value = json.loads(text, object_pairs_hook=without_repeats, parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"its {what} is damaged: {error}.") from None
-    return _dict(value, what)
 
 
 # The network
 
 
-def _build(description: dict[str, Any]) -> ModelParts:
+def network_described(description: dict[str, Any]) -> ModelParts:
+    """The network of a description, without weights; its version must be a known one.
+
+    Raises:
+        ArchitectureError, FormatError: it describes none, or an absurdly large one.
+    """
     what = "layers" if description["version"] == _CHAIN else "nodes"
-    entries = _list(description.get(what), f"list of {what}")
+    entries = as_list(description.get(what), f"list of {what}")
     _check_layers(entries)
     shape = _whole_numbers(description.get("input_shape"), "input_shape")
-    preprocessing = _dict(description.get("preprocessing"), "preprocessing")
+    preprocessing = as_object(description.get("preprocessing"), "preprocessing")
     mean, std = (_numbers(preprocessing.get(key), key) for key in ("mean", "std"))
     # Older files lack it; their pictures were always resized in this way.
-    resize = Resize.from_dict(_dict(preprocessing.get("resize", {}), "resize"))
+    resize = Resize.from_dict(as_object(preprocessing.get("resize", {}), "resize"))
     classes = description.get("classes")
     if classes is not None and not all(
-        isinstance(name, str) for name in _list(classes, "list of classes")
+        isinstance(name, str) for name in as_list(classes, "list of classes")
     ):
         raise FormatError("its list of classes is damaged.")
     nodes = chain(build_row(entries)) if what == "layers" else build_nodes(entries)
@@ -289,21 +272,9 @@ def _build(description: dict[str, Any]) -> ModelParts:
         None if classes is None else tuple(classes),
         description.get("temperature", 1.0),
         description.get("threshold"),
-        _dict(description.get("training", {}), "training"),
+        as_object(description.get("training", {}), "training"),
         description.get("loss", LOSSES[0]),
     )
-
-
-def network_described(text: str) -> ModelParts:
-    """The parts from a text by `describe_network`, without weights.
-
-    Raises:
-        FormatError, ArchitectureError: the text is damaged, too long, or describes no network.
-    """
-    content = text.encode()
-    if (why := _too_large(len(content), content)) is not None:
-        raise FormatError(why)
-    return _build(_versioned(text))
 
 
 def check_shapes(graph: Graph) -> None:
@@ -321,11 +292,11 @@ def _check_layers(entries: list[Any]) -> None:
     """
     waiting, count = list(entries), 0
     while waiting:
-        layer = _dict(waiting.pop(), "layer")
+        layer = as_object(waiting.pop(), "layer")
         count += 1
         for key, value in layer.items():
             if key == "layers":  # of a Sequential
-                waiting += _list(value, "list of layers")
+                waiting += as_list(value, "list of layers")
             elif isinstance(value, dict):  # of a Residual
                 waiting.append(value)
             elif key not in ("name", "type", "inputs"):
@@ -343,7 +314,7 @@ def _check_argument(value: object, key: str) -> None:
         _whole_numbers(value if isinstance(value, list) else [value], key)
 
 
-def _check_tensors(header: dict[str, Any], graph: Graph, length: int) -> None:
+def check_tensors(header: dict[str, Any], graph: Graph, length: int) -> None:
     """Check that the header's tensors are the network's state, and that the file's length fits."""
     tensors = {name: spec for name, spec in header.items() if name != "__metadata__"}
     if tensors.keys() != graph.state_shapes.keys():
@@ -351,7 +322,7 @@ def _check_tensors(header: dict[str, Any], graph: Graph, length: int) -> None:
         raise FormatError(f"its weights are not those of its layers; for example {odd[:100]!r}.")
     expected = 0
     for name, shape in graph.state_shapes.items():
-        spec, dtype = _dict(tensors[name], "header"), np.dtype(state_dtype(name))
+        spec, dtype = as_object(tensors[name], "header"), np.dtype(state_dtype(name))
         if spec.get("dtype") != _TYPES[dtype] or spec.get("shape") != list(shape):
             raise FormatError(f"{name} should be {dtype} of the shape {shape}.")
         expected += dtype.itemsize * math.prod(shape)
@@ -362,18 +333,6 @@ def _check_tensors(header: dict[str, Any], graph: Graph, length: int) -> None:
 # Values from JSON
 
 
-def _dict(value: object, what: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise FormatError(f"its {what} is damaged.")
-    return value
-
-
-def _list(value: object, what: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise FormatError(f"its {what} is damaged.")
-    return value
-
-
 def _text(value: object, what: str) -> str:
     # These are printed, so they must not contain control characters.
     if not isinstance(value, str) or not is_plain(value) or len(value) > _LONGEST_NAME:
@@ -382,14 +341,14 @@ def _text(value: object, what: str) -> str:
 
 
 def _whole_numbers(value: object, what: str) -> tuple[int, ...]:
-    numbers = _list(value, what)
+    numbers = as_list(value, what)
     if not all(isinstance(n, int) and 0 <= n < 2**31 for n in numbers):
         raise FormatError(f"{what}: {str(numbers)[:100]} are not whole numbers of a sensible size.")
     return tuple(numbers)
 
 
 def _numbers(value: object, what: str) -> tuple[float, ...]:
-    numbers = _list(value, what)
+    numbers = as_list(value, what)
     if not all(isinstance(n, int | float) and abs(n) < 1e6 for n in numbers):
         raise FormatError(f"{what}: {str(numbers)[:100]} are not numbers of a sensible size.")
     return tuple(numbers)

@@ -19,7 +19,8 @@ class HttpLimits:
         connections: open connections. One more closes the one whose client has been silent longest.
         head: seconds until a request's head must have come.
         upload: seconds until its body must have come.
-        idle: seconds that a connection may stay open between two requests.
+        idle: seconds that a connection may stay open between two requests, in which the answer to
+            the first one must have been read.
         answer: seconds until an answer must have been given and read.
     """
 

@@ -16,6 +16,8 @@ __all__ = ["HttpServer"]
 
 # Seconds between two looks at the deadlines.
 _TICK = 0.2
+# Connections that may at least wait to be accepted.
+_FEWEST = 128
 
 
 class HttpServer(uvicorn.Server):
@@ -39,7 +41,7 @@ class HttpServer(uvicorn.Server):
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                backlog=connections.limits.connections,
+                backlog=max(_FEWEST, connections.limits.connections),
             )
         )
         self.connections = connections

@@ -7,15 +7,22 @@ from math import ceil
 from neocog.errors import ArchitectureError, did_you_mean
 from neocog.layers import Shape
 from neocog.models.airbench import airbench
+from neocog.models.convnext import convnext_atto
+from neocog.models.densenet import densenet121
 from neocog.models.efficientnet_lite import (
     efficientnet_lite0,
     efficientnet_lite1,
     efficientnet_lite2,
 )
 from neocog.models.lenet import lenet5
+from neocog.models.mobilenet_v2 import mobilenet_v2
+from neocog.models.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
 from neocog.models.resnet import resnet8, resnet18, resnet20
+from neocog.models.resnet_224 import resnet18_224, resnet34_224, resnet50_224
 from neocog.models.simple import simple_cnn
+from neocog.models.squeezenet import squeezenet1_1
 from neocog.models.vgg import vgg_small
+from neocog.models.vgg11 import vgg11_bn
 from neocog.models.widths import STEP
 from neocog.network import Network, check_network
 from neocog.validation import instance, shown, whole
@@ -37,6 +44,16 @@ PHOTOGRAPHS: dict[str, Callable[..., Network]] = {
     "efficientnet-lite0": efficientnet_lite0,
     "efficientnet-lite1": efficientnet_lite1,
     "efficientnet-lite2": efficientnet_lite2,
+    "mobilenet-v2": mobilenet_v2,
+    "mobilenet-v3-small": mobilenet_v3_small,
+    "mobilenet-v3-large": mobilenet_v3_large,
+    "resnet18-224": resnet18_224,
+    "resnet34-224": resnet34_224,
+    "resnet50-224": resnet50_224,
+    "squeezenet1-1": squeezenet1_1,
+    "vgg11-bn": vgg11_bn,
+    "densenet121": densenet121,
+    "convnext-atto": convnext_atto,
 }
 #: All built-in networks by name.
 MODELS: dict[str, Callable[..., Network]] = SMALL_IMAGES | PHOTOGRAPHS
@@ -134,8 +151,10 @@ def _width(name: str, shapes: Mapping[str, Shape]) -> float | None:
 
     Since channels are rounded to multiples n of 8, all w with n − 4 ≤ c · w < n + 4 give n.
     """
+    if not _parameters(name).keys() <= shapes.keys():
+        return None
     published = _outputs(name)
-    if not published.keys() <= shapes.keys() or any(not shapes[key] for key in published):
+    if any(not shapes[key] for key in published):
         return None
     if all(shapes[key][0] == channels for key, channels in published.items()):
         return 1.0
@@ -154,9 +173,15 @@ def _width(name: str, shapes: Mapping[str, Shape]) -> float | None:
 
 
 @cache
+def _parameters(name: str) -> Mapping[str, Shape]:
+    """The shapes of a model's parameters at width 1, for one class."""
+    return make(name, 1).parameter_shapes
+
+
+@cache
 def _outputs(name: str) -> dict[str, int]:
     """The output channels at width 1 of each weight that depends on the width, by its name."""
-    narrow, wide = make(name, 1).parameter_shapes, make(name, 1, width=64).parameter_shapes
+    narrow, wide = _parameters(name), make(name, 1, width=64).parameter_shapes
     return {
         key: shape[0]
         for key, shape in narrow.items()

@@ -3,23 +3,24 @@
 from neocog.layers import Shape
 from neocog.preprocessing import Preprocessing, Resize
 
-__all__ = ["CROP", "for_channels", "torchvision_preprocessing"]
+__all__ = ["for_channels", "imagenet_preprocessing"]
 
-#: The middle 224 of 256 pixels, as in most evaluations on ImageNet.
-CROP = 0.875
+# Of ImageNet's pixels, channel by channel.
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# The middle 224 of 256 pixels, as in most evaluations on ImageNet.
+_KEEP = 0.875
 
 
-def torchvision_preprocessing(input_shape: Shape) -> Preprocessing | None:
-    """The preprocessing of torchvision's first weights; None unless images have three channels.
+def imagenet_preprocessing(
+    input_shape: Shape, interpolation: str = "bilinear"
+) -> Preprocessing | None:
+    """What torchvision's and timm's weights want; None unless images have three channels.
 
-    Mean and standard deviation of ImageNet's pixels, channel by channel; the shorter side is
-    resized bilinearly and the middle cropped.
+    The shorter side is resized and the middle cropped, and ImageNet's mean and standard deviation
+    become 0 and 1.
     """
     return for_channels(
-        input_shape,
-        Preprocessing(
-            (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), Resize("crop", "bilinear", CROP)
-        ),
+        input_shape, Preprocessing(_MEAN, _STD, Resize("crop", interpolation, _KEEP))
     )
 
 

@@ -55,7 +55,7 @@ def program_of(arrays: Arrays, model: str, graph: Graph) -> tuple[str, int]:
             for ours, theirs in translated.items()
         )
 
-    found = {one: fitting(names) for one, names in _translations(model, graph).items()}
+    found = {one: fitting(names) for one, names in spellings(model, graph).items()}
     best = max(found, key=lambda one: found[one])
     return best, found[best]
 
@@ -75,7 +75,7 @@ def fit_weights(arrays: Arrays, model: str, graph: Graph) -> Fit:
         FormatError: the message has what does not fit.
     """
     program, _count = program_of(arrays, model, graph)
-    names = _translations(model, graph)[program]
+    names = spellings(model, graph)[program]
     head = head_of(graph)
     theirs_of_head = {ours: name for ours, name in names.items() if ours.startswith(f"{head}.")}
     state, missing, wrong = {}, [], []
@@ -97,20 +97,6 @@ def fit_weights(arrays: Arrays, model: str, graph: Graph) -> Fit:
     if not whole:
         state = {ours: array for ours, array in state.items() if ours not in theirs_of_head}
     return Fit(program, state, None if whole else head, len(given[0]) if given else None)
-
-
-def _translations(model: str, graph: Graph) -> dict[str, dict[str, str]]:
-    """By program the names of the network's tensors, ours and theirs."""
-    found = {}
-    for program, layers in spellings(model, graph).items():
-        names = {}
-        for ours in graph.state_shapes:
-            layer, _dot, part = ours.rpartition(".")
-            theirs = layers[layer]
-            # A tensor of its own, such as ConvNeXt's gamma, has no part of a name.
-            names[ours] = theirs.removesuffix("!") if theirs.endswith("!") else f"{theirs}.{part}"
-        found[program] = names
-    return found
 
 
 def _shaped(array: NDArray[Any], shape: Shape) -> NDArray[Any] | None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from neocog.answers import class_labels
 from neocog.errors import NeocogError
+from neocog.formats.hub_folder import CONFIG, is_hub_folder
 from neocog.loading import open_saved
 from neocog.network import Network
 from neocog.run_files import model_of_run
@@ -155,7 +156,9 @@ class Model:
 def _look(path: Path) -> tuple[Any, ...] | None:
     """What changes when a model's file does; None while there is none."""
     try:
-        file = model_of_run(path) if path.is_dir() else path
+        file: Path | None = path
+        if path.is_dir():
+            file = model_of_run(path) or (path / CONFIG if is_hub_folder(path) else None)
         if file is None:
             return None
         found = file.stat()

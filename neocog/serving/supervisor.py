@@ -25,7 +25,7 @@ from neocog.http.listening import address_of, listen
 from neocog.serving.metrics import metrics_size
 from neocog.serving.worker import Work
 
-__all__ = ["Listener", "Supervisor", "listener"]
+__all__ = ["Listener", "Supervisor"]
 
 _SO_ATTACH_FILTER = 26
 
@@ -39,17 +39,6 @@ _LOOK = 0.1
 _PATIENCE = 5.0
 
 
-def listener(host: str, port: int) -> "Listener":
-    """Listen, or take the socket that systemd has passed.
-
-    Raises:
-        NeocogError: the port is in use, or the address is not one of this machine.
-    """
-    if os.environ.get("LISTEN_PID") == str(os.getpid()) and os.environ.get("LISTEN_FDS") == "1":
-        return Listener(socket.socket(fileno=_PASSED), is_own=False)
-    return Listener(listen(host, port, "neocog serve"))
-
-
 class Listener:
     """A socket that listens.
 
@@ -60,6 +49,17 @@ class Listener:
 
     def __init__(self, socket_: socket.socket, *, is_own: bool = True) -> None:
         self.socket, self.is_own = socket_, is_own
+
+    @classmethod
+    def open(cls, host: str, port: int) -> "Listener":
+        """Listen, or take the socket that systemd has passed.
+
+        Raises:
+            NeocogError: the port is in use, or the address is not one of this machine.
+        """
+        if os.environ.get("LISTEN_PID") == str(os.getpid()) and os.environ.get("LISTEN_FDS") == "1":
+            return cls(socket.socket(fileno=_PASSED), is_own=False)
+        return cls(listen(host, port, "neocog serve"))
 
     def close(self) -> None:
         """Let nobody in from now on, and leave who waits already to the workers.

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from neocog.errors import NeocogError
@@ -222,7 +222,7 @@ def _with_files(limits: Limits) -> Limits:
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
         soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         room = max(1, soft - _OWN_FILES)
-        return Limits(**{**limits.to_dict(), "connections": min(limits.connections, room)})
+        return replace(limits, connections=min(limits.connections, room))
     return limits
 
 

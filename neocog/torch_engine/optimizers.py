@@ -110,9 +110,7 @@ def _numbers(rule: Rule) -> dict[str, Any]:
     if rule.kind == "sgd":
         return found | {"momentum": others[0], "nesterov": rule.flags["nesterov"]}
     if rule.kind == "adam":
-        # Group by group, so that AdamW and Adam are one class.
-        decoupled = rule.flags["decoupled"]
-        return found | {"betas": (others[0], others[1]), "eps": others[2], "decoupled": decoupled}
+        return found | {"betas": (others[0], others[1]), "eps": others[2]}
     if rule.kind == "rmsprop":
         return found | {"momentum": others[0], "alpha": others[1], "eps": others[2]}
     if rule.kind == "adagrad":
@@ -126,7 +124,8 @@ def _make(kind: str, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
     if kind == "sgd":
         return torch.optim.SGD(groups)
     if kind == "adam":
-        decoupled = any(group.pop("decoupled") for group in groups)
+        # Groups of one optimizer. Those without weight decay are the same by both.
+        decoupled = any(group["rule"].flags["decoupled"] for group in groups)
         return torch.optim.AdamW(groups) if decoupled else torch.optim.Adam(groups)
     if kind == "rmsprop":
         return torch.optim.RMSprop(groups)

@@ -8,6 +8,7 @@ that waits knows whether the others are still there.
 import atexit
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,7 +22,7 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 
-from neocog.errors import NeocogError
+from neocog.errors import NeocogError, printable
 from neocog.launch import Launch
 from neocog.torch_engine.meeting import meet, network_names
 
@@ -36,6 +37,7 @@ _PATIENCE, _BEAT, _SILENCE = 45.0, 2.0, 30.0
 _PATIENCE_TO_COMPILE = 600.0
 # Seconds between two looks at the store: few at first, for what comes soon.
 _SOON, _LATER = 0.001, 0.1
+_PLACE = re.compile(r"^\[[^]]*\] ")
 # Of a gap between two looks so many seconds count: a machine that slept has lost nobody.
 _MOST_COUNTED = 1.0
 
@@ -70,7 +72,8 @@ class Processes:
         self._heard = 0  # words of rank 0
         self._gathered = 0  # times at which all waited for each other
         self._groups: dict[tuple[str, float], Any] = {}
-        self._is_lost = False
+        self._is_lost = self._is_alone = False
+        self._parent = os.getppid()  # torchrun
         self._ending = threading.Event()
         threading.Thread(target=self._beat, daemon=True).start()
         with self.losing():
@@ -179,6 +182,8 @@ class Processes:
         Returns:
             What gives the whole loss, and whether one of them wants the run to end.
         """
+        if self._is_alone:
+            raise NeocogError("torchrun has ended, and so does the training that it has started.")
         words = torch.tensor([loss, float(asked)], dtype=torch.float64)
         work = dist.all_reduce(words, async_op=True)
 
@@ -192,9 +197,12 @@ class Processes:
     # Who is still there
 
     def _beat(self) -> None:
-        with suppress(RuntimeError):  # the store has gone, and so has all
-            while not self._ending.wait(_BEAT):
+        try:
+            while not self._ending.wait(_BEAT) and os.getppid() == self._parent:
                 self._store.add(f"beats/{self.rank}", 1)
+        except RuntimeError:  # the store has gone with torchrun
+            pass
+        self._is_alone = not self._ending.is_set()
 
     def _wait(self, until: Callable[[], bool], whom: Iterable[int]) -> None:
         others = [rank for rank in whom if rank != self.rank]
@@ -234,10 +242,12 @@ class Processes:
         try:
             yield
         except RuntimeError as error:
-            first = str(error).strip().partition("\n")[0]
-            if not (isinstance(error, dist.DistError) or "gloo" in first or "NCCL" in first):
+            said = str(error).strip().partition("\n")[0]
+            if not (isinstance(error, dist.DistError) or "gloo" in said or "NCCL" in said):
                 raise
-            raise NeocogError(self._lost(first[:300])) from error
+            # Without the place in gloo's source, and its advice.
+            why = _PLACE.sub("", said).partition(". ")[0].rstrip(".")
+            raise NeocogError(self._lost(printable(why, 200))) from error
 
 
 _processes: Processes | None = None

@@ -27,6 +27,7 @@ from neocog.losses import check_targets
 from neocog.preprocessing import Preprocessing
 from neocog.settings.training import TrainingSettings
 from neocog.torch_engine.averages import Averages
+from neocog.torch_engine.compiled import CompiledForBatches
 from neocog.torch_engine.devices import explained
 from neocog.torch_engine.dropout import count_dropouts
 from neocog.torch_engine.losses import BatchLoss
@@ -155,7 +156,9 @@ class TorchTrainer:
         self, group: Any, processes: Processes | None
     ) -> Callable[[torch.Tensor], torch.Tensor]:
         """The network, whose gradients are those of all processes, if there is a group of them."""
-        forward = torch.compile(self._module) if self._settings.compile else self._module
+        forward = self._module
+        if self._settings.compile:
+            forward = CompiledForBatches(forward, self._share.size(self.batch_size))
         if group is None or not self._updates.parameters:
             return forward  # type: ignore[no-any-return]
         if processes is not None:  # one may have compiled for long, and the next call has a limit

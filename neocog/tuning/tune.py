@@ -10,6 +10,7 @@ from typing import Any
 from neocog.data.dataset import Data
 from neocog.data.loaded import LoadedData
 from neocog.errors import FormatError, NeocogError, printable
+from neocog.launch import check_alone
 from neocog.network import Network
 from neocog.settings.override import override
 from neocog.settings.recipe import Recipe
@@ -269,8 +270,10 @@ def storage_of(storage: str | None, study: str | PathLike[str] | None) -> Storag
     """The storage that is asked for.
 
     Raises:
-        NeocogError: it is none, or there is no name for the study.
+        NeocogError: it is none, there is no name for the study, or torchrun has started several
+            processes.
     """
+    check_alone("tune")
     if storage is None:
         return None
     if study is None:

@@ -22,6 +22,7 @@ _LIMITS = HttpLimits(
     connections=256,
     head=30,
     upload=300,
+    idle=60,
     # A reply may wait for kernels to be compiled; how long it may take to read, `Entrance` knows.
     answer=86400,
 )

@@ -26,6 +26,8 @@ COMMANDS = [
     "predict",
     "explain",
     "export",
+    "push",
+    "pull",
     "models",
     "summary",
     "explore",

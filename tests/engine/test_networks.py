@@ -147,6 +147,19 @@ NETWORKS = {
         Linear(64, 5),
         input_shape=(3, 8, 7),
     ),
+    # Their weight gradients are of the whole batch, and all of them use the same scratch memory.
+    "wide convolutions without normalization": in_a_row(
+        Conv2d(3, 64, 3, padding=1),
+        ReLU(),
+        Conv2d(64, 72, 3, padding=1),
+        ReLU(),
+        Conv2d(72, 64, 3, padding=1),
+        Residual(Conv2d(64, 80, 3, padding=1), Conv2d(64, 80, 3, padding=1)),
+        AdaptiveAvgPool2d(1),
+        Flatten(),
+        Linear(80, 5),
+        input_shape=(3, 6, 8),
+    ),
     "normalization everywhere": in_a_row(
         BatchNorm2d(3),
         Conv2d(3, 10, 3, padding=1),

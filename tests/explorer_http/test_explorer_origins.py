@@ -85,9 +85,17 @@ def asking(name: str) -> dict[str, object]:
 def test_on_every_address_only_addresses_and_its_own_name_will_do(monkeypatch):
     monkeypatch.setattr("socket.gethostname", lambda: "Mine")
     guard = Guard("0.0.0.0", 80)
-    for name in ("192.168.0.7", "192.168.0.7:80", "[fe80::1]:80", "mine", "MINE.local:80"):
+    own = ("192.168.0.7", "192.168.0.7:80", "[fe80::1]:80", "mine", "MINE.local:80", "localhost")
+    for name in own:
         guard.check(asking(name))
-    for name in ("evil.example", "192.168.0.7:81", "192.168.0.7.evil.example", "mine:x", "[::1"):
+    for name in (
+        "evil.example",
+        "192.168.0.7:81",
+        "localhost.example",
+        "192.168.0.7.evil.example",
+        "mine:x",
+        "[::1",
+    ):
         with pytest.raises(RefusedError):
             guard.check(asking(name))
 

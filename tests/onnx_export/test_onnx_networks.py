@@ -107,7 +107,8 @@ def test_a_file_says_what_the_network_is():
     look = neocog.Preprocessing((0.1, 0.2, 0.3), (1, 2, 3), neocog.Resize("crop", keep=0.875))
     network.preprocessing = look
     model = make_onnx(network.parts(), softmax=False)
-    said = {entry.key: json.loads(entry.value) for entry in model.metadata_props}
+    texts = {entry.key: entry.value for entry in model.metadata_props}
+    said = {name: json.loads(texts[name]) for name in ("classes", "preprocessing", "neocog")}
     assert said["classes"] == ["chat", "école, “ß”"]
     read = said["preprocessing"]
     assert neocog.Resize.from_dict(read.pop("resize")) == look.resize

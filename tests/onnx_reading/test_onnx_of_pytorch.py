@@ -1,7 +1,5 @@
 """ONNX files of PyTorch's two exporters: the same scores, for many kinds of networks."""
 
-import warnings
-
 import numpy as np
 import pytest
 
@@ -12,35 +10,19 @@ from neocog.network_files import assumption, load
 from neocog.reference import forward
 
 torch = pytest.importorskip("torch")
-onnxscript = pytest.importorskip("onnxscript")
-
+from onnx_exporters import EXPORTERS, exported  # noqa: E402
 from onnx_modules import SHAPE, ZOO, Normalized, Residual, settled  # noqa: E402
 
-EXPORTERS = {
-    "first": {"dynamo": False, "opset_version": 17},
-    "first-old": {"dynamo": False, "opset_version": 11, "dynamic_axes": {"x": {0: "n"}}},
-    "second": {"dynamo": True},
-    "second-any-batch": {"dynamo": True, "dynamic_shapes": ({0: "n"},)},
-}
+# PyTorch's second exporter takes seconds for each module.
+SLOW = [pytest.param(one, marks=pytest.mark.thorough) for one in EXPORTERS if "second" in one]
 
 
-def exported(module, path, options):
-    if "dynamic_shapes" in options:
-        options = {**options, "dynamic_shapes": ({0: torch.export.Dim("n")},)}
-    images = torch.randn(2, *SHAPE)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of PyTorch's about itself
-        more = {"external_data": False, "verbose": False} if options["dynamo"] else {}
-        torch.onnx.export(module, (images,), str(path), input_names=["x"], **options, **more)
-    return path
-
-
-@pytest.mark.parametrize("exporter", EXPORTERS)
+@pytest.mark.parametrize("exporter", ["first", "first-old", *SLOW])
 @pytest.mark.parametrize("name", ZOO)
 def test_scores_are_those_of_pytorch(name, exporter, tmp_path):
     torch.manual_seed(1)
     module = settled(ZOO[name]())
-    path = exported(module, tmp_path / "net.onnx", EXPORTERS[exporter])
+    path = exported(module, tmp_path / "net.onnx", EXPORTERS[exporter], SHAPE)
     parts = read_onnx(path).parts
     assert parts.graph.input_shape == SHAPE
     x = torch.randn(3, *SHAPE)
@@ -53,9 +35,11 @@ def test_scores_are_those_of_pytorch(name, exporter, tmp_path):
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5 * scale)
 
 
+@pytest.mark.thorough
 def test_names_of_weights_are_pytorchs(tmp_path):
     module = settled(Residual())
-    state = read_onnx(exported(module, tmp_path / "net.onnx", EXPORTERS["second"])).parts.state
+    path = exported(module, tmp_path / "net.onnx", EXPORTERS["second"], SHAPE)
+    state = read_onnx(path).parts.state
     np.testing.assert_array_equal(state["fc.weight"], module.state_dict()["fc.weight"].numpy())
     assert "down.0.weight" in state
 
@@ -64,7 +48,7 @@ def test_batch_normalization_that_was_not_folded_comes_back(tmp_path):
     module = settled(Residual())
     options = {**EXPORTERS["first"], "training": torch.onnx.TrainingMode.PRESERVE}
     options |= {"do_constant_folding": False}
-    parts = read_onnx(exported(module, tmp_path / "net.onnx", options)).parts
+    parts = read_onnx(exported(module, tmp_path / "net.onnx", options, SHAPE)).parts
     wanted = module.state_dict()
     assert parts.graph.leaves["bn1"] == BatchNorm2d(8)
     assert set(wanted) == set(parts.state)
@@ -73,10 +57,10 @@ def test_batch_normalization_that_was_not_folded_comes_back(tmp_path):
             np.testing.assert_array_equal(array, wanted[name].numpy())
 
 
-@pytest.mark.parametrize("exporter", ["first", "second"])
+@pytest.mark.parametrize("exporter", ["first", SLOW[0]])
 def test_what_normalizes_images_becomes_preprocessing(exporter, tmp_path):
     module = settled(Normalized())
-    path = exported(module, tmp_path / "net.onnx", EXPORTERS[exporter])
+    path = exported(module, tmp_path / "net.onnx", EXPORTERS[exporter], SHAPE)
     network = load(path)
     np.testing.assert_allclose(network.preprocessing.mean, (0.4, 0.5, 0.6), rtol=1e-5)
     np.testing.assert_allclose(network.preprocessing.std, (0.2, 0.25, 0.3), rtol=1e-5)
@@ -89,7 +73,7 @@ def test_what_normalizes_images_becomes_preprocessing(exporter, tmp_path):
 
 
 def test_an_imported_network_is_trained_further(tmp_path):
-    path = exported(settled(Residual()), tmp_path / "net.onnx", EXPORTERS["second"])
+    path = exported(settled(Residual()), tmp_path / "net.onnx", EXPORTERS["first"], SHAPE)
     network = load(path)
     assert "(pixel / 255 − 0.5) / 0.5" in assumption(path, network)
     before = network.state_dict()["fc.weight"].copy()

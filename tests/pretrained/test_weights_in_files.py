@@ -76,7 +76,7 @@ def test_other_classes_get_a_last_layer_of_their_own(timm_file, lite0):
     assert found.network.classes == ("cat", "dog", "fly")
     assert_has(found.network, {**lite0, **random_head(3)}, but=("classifier",))
     assert found.notes[1] == (
-        "Its last layer, classifier, is new: there it has 1,000 outputs, here 3."
+        "Its last layer, classifier, is new: 3 outputs for these classes instead of 1,000."
     )
     # As PyTorch begins a layer, by the seed.
     weight = found.network.state_dict()["classifier.weight"]
@@ -105,7 +105,9 @@ def test_a_file_without_a_last_layer(tmp_path, lite0):
     save_pth(headless, tmp_path / "a.pth")
     found = open_pretrained(tmp_path / "a.pth", 3)
     assert_has(found.network, {**headless, **random_head(3)}, but=("classifier",))
-    assert found.notes[1] == "Its last layer, classifier, is new: there it has none, here 3."
+    assert found.notes[1] == (
+        "Its last layer, classifier, is new: 3 outputs for these classes instead of none."
+    )
 
 
 def test_images_of_another_size(timm_file, lite0):

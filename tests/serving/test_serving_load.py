@@ -76,6 +76,7 @@ def test_200_slow_clients(server):
 
 
 def test_2000_parallel_requests(server):
+    before = server.memory()
     with Good(server, picture()) as good:
         statuses = asyncio.run(ask(server, picture(1), 2000))
         time.sleep(0.2)
@@ -83,6 +84,7 @@ def test_2000_parallel_requests(server):
     assert set(statuses) <= {200, 503}
     assert statuses.count(200) >= 256
     assert_good(good, 503)
+    wait_until(lambda: server.memory() - before < 64 * 2**20, 60)
 
 
 def test_bodies_that_stop(server):

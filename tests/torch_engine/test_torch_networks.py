@@ -106,7 +106,7 @@ def test_where_images_lie_changes_nothing():
     network = small()
     images, _ = data_for(network)
     cpu = torch.device("cpu")
-    normalize = batches._Normalize(network.preprocessing, cpu)
+    normalize = batches.Normalize(network.preprocessing, cpu)
     inputs = []
     for made in (ResidentBatches, GatheredBatches):
         source = made(images, normalize, BATCH, cpu)
@@ -170,3 +170,24 @@ def test_a_compiled_network_computes_the_same():
         for one in (False, True)
     )
     assert_near(plain.run(ORDER), compiled.run(ORDER), 1e-5)
+
+
+def test_a_smaller_last_batch_is_not_compiled_for(monkeypatch):
+    sizes = []
+
+    def compiled(module, **how):
+        assert how == {"dynamic": False}
+        return lambda x: sizes.append(len(x)) or module(x)
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    network = small(0.3)
+    data = data_for(network)
+    plain, other = (
+        TorchTrainer(*parts_of(network), *data, TrainingSettings(batch_size=BATCH, compile=one))
+        for one in (False, True)
+    )
+    losses = other.run(ORDER)
+    assert len(ORDER) % BATCH and len(losses) == len(ORDER) // BATCH + 1
+    assert sizes == [BATCH] * (len(ORDER) // BATCH)
+    assert_near(plain.run(ORDER), losses, 1e-6)
+    assert other.state().keys() == plain.state().keys()

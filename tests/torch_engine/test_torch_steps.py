@@ -41,6 +41,7 @@ OPTIMIZERS = {
     "nesterov": SGD(0.05, momentum=0.9, nesterov=True),
     "adam": Adam(0.01, **BETAS, weight_decay=0.1),
     "adamw": AdamW(0.01, **BETAS),
+    "adamw but for some": AdamW(0.01, **BETAS, groups=(Group("conv.*", weight_decay=0.0),)),
     "rmsprop": RMSprop(0.003, eps=0.01, weight_decay=0.1),
     "rmsprop with momentum": RMSprop(0.003, eps=0.01, momentum=0.9),
     "adagrad": Adagrad(0.03, lr_decay=0.1, eps=0.01, initial_accumulator_value=0.1),

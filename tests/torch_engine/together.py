@@ -1,13 +1,15 @@
-"""Trainings by several processes that torchrun starts, and what rank 0 writes of them.
+"""Trainings by several processes that torchrun starts, and what they come to.
 
-As a program, ``together.py OUT CASE…`` trains each of some cases, and rank 0 writes losses and
-weights of each to ``OUT/CASE.npz``; beside them, where the cases end in ``=``, those of one
-process.
+As a program, ``together.py OUT CASE…`` trains each of some cases, and each process writes losses
+and weights: rank 0 to ``OUT/CASE.npz``, rank 1 to ``OUT/CASE.1.npz``.
 """
 
 import os
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -85,25 +87,94 @@ def trained(case, **how):
     return history, net.state_dict()
 
 
-def torchrun(*arguments, count=2, restarts=0, cwd=None, **more):
-    """Start torchrun, in a process group of its own; gives the process."""
-    options = [f"--nproc-per-node={count}", f"--max-restarts={restarts}"]
-    return subprocess.Popen(
-        [sys.executable, "-m", "torch.distributed.run", *options, *map(str, arguments)],
-        env=environment(PYTHONWARNINGS="", **more),
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+class Torchrun:
+    """A torchrun under way, which the end of a ``with`` block kills with all that it has started.
+
+    Args:
+        *arguments: of torchrun, behind its options.
+        count: processes.
+        restarts: how often it starts them anew.
+        cwd: a folder of this run alone, which has its output in ``stdout.txt`` and ``stderr.txt``.
+    """
+
+    def __init__(self, *arguments, cwd, count=2, restarts=0):
+        self.folder = Path(cwd)
+        options = [f"--nproc-per-node={count}", f"--max-restarts={restarts}"]
+        with self._file("stdout").open("w") as out, self._file("stderr").open("w") as err:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "torch.distributed.run", *options, *map(str, arguments)],
+                env=environment(PYTHONWARNINGS=""),
+                cwd=cwd,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+
+    def _file(self, stream):
+        return self.folder / f"{stream}.txt"
+
+    @property
+    def out(self):
+        return self._file("stdout").read_text()
+
+    @property
+    def err(self):
+        return self._file("stderr").read_text()
+
+    def send(self, number):
+        """Send torchrun a signal."""
+        self._process.send_signal(number)
+
+    def wait(self, seconds=PATIENCE):
+        """Wait for its end; gives its exit code."""
+        return self._process.wait(seconds)
+
+    def wait_for(self, text, times=1):
+        """Wait until it has printed something so many times."""
+        until = time.monotonic() + PATIENCE
+        while self.out.count(text) < times:
+            assert self._process.poll() is None, self.err[-4000:]
+            assert time.monotonic() < until, f"{self.out}\n{self.err}"
+            time.sleep(0.05)
+
+    def ranks(self):
+        """The processes that work in the folder: the rank of each by its number."""
+        found = {}
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                said = (path / "environ").read_bytes().split(b"\0")
+                ranks = [int(line[5:]) for line in said if line.startswith(b"RANK=")]
+                if ranks and (path / "cwd").readlink() == self.folder:
+                    found[int(path.name)] = ranks[0]
+            except OSError:  # it has ended, or is another user's
+                continue
+        return found
+
+    def kill(self, rank):
+        """Kill the process of this rank, as soon as there is one."""
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            for number in [number for number, its in self.ranks().items() if its == rank]:
+                os.kill(number, signal.SIGKILL)
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"There is no rank {rank}: {self.err[-4000:]}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._process.kill()
+        self._process.wait()
+        for number in self.ranks():
+            with suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
 
 
 def together(folder, *cases, count=2):
     """Train cases in several processes; gives what each wrote, by name."""
-    process = torchrun(__file__, folder, *cases, count=count)
-    _, said = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, said[-4000:]
+    with Torchrun(__file__, folder, *cases, count=count, cwd=folder) as run:
+        assert run.wait() == 0, run.err[-4000:]
     return {case: dict(np.load(Path(folder) / f"{case}.npz")) for case in cases}
 
 
@@ -112,10 +183,8 @@ def main():
     rank = os.environ["RANK"]
     for case in cases:
         history, state = trained(case)
-        if rank == "0":
-            np.savez(Path(out) / f"{case}.npz", losses=history.losses, **state)
-        else:  # which has rank 0's history and weights
-            np.savez(Path(out) / f"{case}.{rank}.npz", losses=history.losses, **state)
+        name = case if rank == "0" else f"{case}.{rank}"
+        np.savez(Path(out) / f"{name}.npz", losses=history.losses, **state)
 
 
 if __name__ == "__main__":

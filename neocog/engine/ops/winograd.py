@@ -157,6 +157,8 @@ def winograd_weight_gradient(
         )
         of = {"sums": sums, "bias_sums": shards, "dw": gradient, "db": of_bias, "step": "step"}
         return [Instruction.of(winograd_reduce, WinogradPass(spec), name, **of)], spec.w.blocks
+    # Without it, two layers of one group would transform into the same memory.
+    builder.cut_before_reuse()
     v = builder.scratch("winograd.v", spec.v_size, Scope.SHARED)
     w = builder.scratch("winograd.w", spec.w_size, Scope.SHARED)
     passing = WinogradPass(spec)

@@ -3,6 +3,7 @@
 import { thumbnail } from "./channels.js";
 import { el, put } from "./dom.js";
 import { count } from "./numbers.js";
+import { rails, readsPrevious } from "./rails.js";
 
 const BESIDE = 8;
 
@@ -18,31 +19,61 @@ export class Strip {
         class: `strip ${net.layers.length <= 12 ? "few" : ""}`,
         "aria-label": "the network's layers, in the order they run",
       },
-      this.row(net.lanes, choose),
+      this.way(choose),
     );
     this.node.addEventListener("keydown", (event) => this.key(event));
   }
 
-  row(lanes, choose) {
+  /** The whole row; if it is no chain, with lines above it. */
+  way(choose) {
+    const columns = this.columns(this.net.lanes, choose);
+    const reads = readsOf(columns, this.net);
+    const follow = reads.map((_, n) => readsPrevious(reads, n));
+    if (follow.every(Boolean))
+      return el(
+        "div",
+        { class: "row" },
+        columns.map((column) => column.node),
+      );
+    const lines = rails(reads);
     return el(
       "div",
-      { class: "row" },
-      lanes.map((item) => {
-        if (typeof item === "string") return this.layer(this.net.get(item), choose);
-        return [
-          el(
-            "div",
-            { class: "block" },
-            item.lanes.map((lane) =>
-              lane.length
-                ? this.row(lane, choose)
-                : el("div", { class: "row straight" }, "as it is"),
-            ),
-          ),
-          this.layer(this.net.get(item.sum), choose),
-        ];
+      { class: "row branching" },
+      columns.map(({ names, sum, isSum, node }, n) => {
+        // Of a block, its sum says what the block reads.
+        if (!sum && !follow[isSum ? n - 1 : n]) this.say(this.net.get(names[0]));
+        return el("div", { class: "column" }, lines[n], node);
       }),
     );
+  }
+
+  /** Say in a layer's button what it reads. */
+  say({ name, reads }) {
+    const after = this.buttons.get(name).querySelector(".name");
+    after.after(el("span", { class: "from" }, `from ${reads.join(", ")}`));
+  }
+
+  /** The elements of a row, with the names of the layers in each and of the sum behind a block. */
+  columns(lanes, choose) {
+    return lanes.flatMap((item) => {
+      if (typeof item === "string")
+        return [{ names: [item], node: this.layer(this.net.get(item), choose) }];
+      const within = item.lanes.map((lane) => this.columns(lane, choose));
+      const rows = within.map((lane) =>
+        lane.length
+          ? el(
+              "div",
+              { class: "row" },
+              lane.map((column) => column.node),
+            )
+          : el("div", { class: "row straight" }, "as it is"),
+      );
+      const names = within.flat().flatMap((column) => column.names);
+      return [
+        { names, sum: item.sum, node: el("div", { class: "block" }, rows) },
+        { names: [item.sum], isSum: true, node: this.layer(this.net.get(item.sum), choose) },
+      ];
+    });
   }
 
   layer(layer, choose) {
@@ -107,4 +138,14 @@ export class Strip {
     this.buttons.get(next).focus();
     this.buttons.get(next).click();
   }
+}
+
+/** For each column of a row, which earlier ones its layers read; a block reads all of its sum's. */
+function readsOf(columns, net) {
+  const places = new Map(columns.flatMap(({ names }, n) => names.map((name) => [name, n])));
+  return columns.map(({ names, sum, isSum }, n) => {
+    if (isSum) return [n - 1];
+    const read = [...names, ...(sum ? [sum] : [])].flatMap((name) => net.get(name).reads);
+    return [...new Set(read.map((name) => places.get(name)))].filter((place) => place !== n);
+  });
 }

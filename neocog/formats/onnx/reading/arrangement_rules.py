@@ -30,7 +30,6 @@ from neocog.layers import (
     ReflectionPad2d,
     ReplicationPad2d,
     Slice,
-    Upsample,
     ZeroPad2d,
 )
 
@@ -47,13 +46,6 @@ _PADDINGS = {
     "edge": ReplicationPad2d,
     "wrap": CircularPad2d,
 }
-# How a row or column is found whose nearest is repeated, for whole factors.
-_NEAREST = {
-    ("asymmetric", "floor"),
-    *((mode, rounding)
-      for mode in ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel")
-      for rounding in ("round_prefer_floor", "round_prefer_ceil")),
-}  # fmt: skip
 
 
 @onnx_operator("Transpose")
@@ -192,6 +184,8 @@ def _slice(call: Call) -> Results:
     if not len(starts) == len(stops) == len(where) == len(steps):
         raise call.refused("its starts, ends, axes and steps differ in number")
     result: Signal | Pending = x
+    if len(x.shape) == 1 and x.order == PLAIN:
+        return _of_vector(call, x, list(zip(starts, stops, where, steps, strict=True)))
     for start, stop, axis, step in zip(starts, stops, where, steps, strict=True):
         axis %= len(axes)
         if step != 1:
@@ -207,6 +201,19 @@ def _slice(call: Call) -> Results:
             why = "it reads a part of a map, which is read as circular padding only"
             result = Pending("strip", result, axis, part.start, part.stop, why)
     return result
+
+
+def _of_vector(call: Call, x: Signal, cuts: list[tuple[int, int, int, int]]) -> Signal:
+    """A part of a vector that was a map of one pixel: a part of that map's channels."""
+    (size,) = x.shape
+    for start, stop, axis, step in cuts:
+        part = range(*slice(start, stop).indices(size))
+        if axis not in (1, -1) or step != 1 or len(cuts) > 1:
+            raise call.refused("of a vector one part of its numbers is read")
+        if len(part) < size:
+            cut = call.add(call.made(Slice, part.start, part.stop), _as_map(call, x))
+            return call.add(Flatten(), cut)
+    return x
 
 
 @onnx_operator("Split")
@@ -267,51 +274,12 @@ def _gather(call: Call) -> Results:
     size = x.shape[axis - 1]
     if places.ndim == 2 or isinstance(given, Pending):
         return gathered(call, given, axis, places)
-    row = places.reshape(-1).tolist()
-    for before in range(size + 1):
-        after = len(row) - size - before
-        if after >= 0 and row == [place % size for place in range(-before, size + after)]:
-            return circular(call, x, axis, before, after)
-        if after < 0:
-            break
+    row = places.reshape(-1)
+    if row.size >= size:
+        # The first place says how many stand before; if it is 0, none or a whole side.
+        first = int(-row[0] % size)
+        for before in (first,) if first else (0, size):
+            after = row.size - size - before
+            if after >= 0 and np.array_equal(row, np.arange(-before, size + after) % size):
+                return circular(call, x, axis, before, after)
     raise call.refused("the rows or columns are those of no padding")
-
-
-@onnx_operator("Resize", "Upsample")
-def _resize(call: Call) -> Results:
-    x = call.map()
-    old = call.operation.operator == "Upsample" or len(call.operation.inputs) == 2
-    call.ignore("cubic_coeff_a", "extrapolation_value", "exclude_outside", "antialias")
-    call.ignore("keep_aspect_ratio_policy")
-    mode = call.text("mode", "nearest")
-    if mode != "nearest":
-        raise call.refuse("mode", "nearest")
-    where = call.text("coordinate_transformation_mode", "asymmetric" if old else "half_pixel")
-    rounding = call.text("nearest_mode", "floor" if old else "round_prefer_floor")
-    axes = call.integers("axes") or (0, 1, 2, 3)
-    given = x.axes(call.batch)
-    if call.given(3):
-        sizes = call.row(3)
-        scales = [size / given[axis] for size, axis in zip(sizes, axes, strict=False)]
-    else:
-        at = 1 if old else 2
-        numbers = call.attribute("scales", tuple, None)
-        scales = list(numbers) if numbers and not call.given(at) else _scales(call, at)
-    factors = [1.0] * 4
-    for factor, axis in zip(scales, axes, strict=False):
-        factors[axis % 4] = factor
-    if factors[:2] != [1, 1] or any(one < 1 or one % 1 for one in factors):
-        raise call.refused(f"its scales {scales} must be whole, of rows and columns alone")
-    if factors == [1.0] * 4:
-        return x
-    if (where, rounding) not in _NEAREST:
-        raise call.refused(f"the nearest is found by {where} and {rounding}, which is no layer")
-    scale = (int(factors[2]), int(factors[3]))
-    return call.add(call.made(Upsample, scale_factor=scale), x)
-
-
-def _scales(call: Call, at: int) -> list[float]:
-    found = call.constant(at)
-    if found.dtype.kind != "f" or found.size > 4 or not np.isfinite(found).all():
-        raise call.refused(f"input {at} is no row of scales")
-    return [float(one) for one in found.reshape(-1)]

@@ -12,7 +12,7 @@ from neocog.formats.onnx.reading.messages import Operation
 from neocog.formats.onnx.reading.safety import LARGEST_FOLDED
 from neocog.formats.onnx.reading.tensors import DTYPES, Tensor
 
-__all__ = ["fold", "reshaped", "sections", "sliced"]
+__all__ = ["COPYING", "fold", "reshaped", "sections", "sliced"]
 
 Array = NDArray[Any]
 Fold = Callable[[Operation, list[Array]], Array | list[Array]]
@@ -220,3 +220,7 @@ _RULES: dict[str, Fold] = {
     "Equal": _elementwise(np.equal),
     "Where": _elementwise(np.where),
 }
+# Those that give a part, or another view, of the numbers that they read.
+_VIEWS = ("Identity", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Shape")
+#: Operators of constants whose results are arrays of their own.
+COPYING = frozenset(_RULES) - frozenset(_VIEWS)

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import FormatError
-from neocog.formats.model_file import network_described
+from neocog.formats.model_file import described_in, network_described
 from neocog.formats.onnx.fingerprint import DESCRIPTION, FINGERPRINT, fingerprint
 from neocog.formats.onnx.reading.messages import Model
 from neocog.formats.onnx.reading.safety import check_state
@@ -30,7 +30,7 @@ def described(model: Model, length: int) -> ModelParts | None:
     text, mark = model.metadata.get(DESCRIPTION), model.metadata.get(FINGERPRINT)
     if text is None or mark is None:
         return None
-    parts = network_described(text)
+    parts = network_described(described_in(text))
     if fingerprint(model, parts.graph.state_shapes) != mark:
         return None
     check_state(parts.graph, length)

@@ -4,12 +4,14 @@ import math
 
 import numpy as np
 
-from neocog.formats.onnx.reading.call import Call, Results, onnx_operator
+from neocog.formats.onnx.reading.call import Call, Results, onnx_operator, shortest
 from neocog.formats.onnx.reading.patterns import LAYER
-from neocog.formats.onnx.reading.signals import PLAIN, Pending
+from neocog.formats.onnx.reading.signals import PLAIN, Pending, Signal
+from neocog.formats.onnx.reading.weight_rules import affine
 from neocog.layers import (
     ELU,
     GELU,
+    Add,
     Dropout,
     Hardsigmoid,
     Hardswish,
@@ -83,25 +85,54 @@ def _swish(call: Call) -> Results:
 
 @onnx_operator("HardSigmoid")
 def _hard_sigmoid(call: Call) -> Results:
-    alpha, beta = call.real("alpha", 0.2), call.real("beta", 0.5)
+    """min(max(0, alpha · x + beta), 1): neocog's, of 6 · alpha · x + 6 · beta − 3."""
+    x, alpha, beta = call.signal(), call.real("alpha", 0.2), call.real("beta", 0.5)
     if not math.isclose(alpha, 1 / 6, rel_tol=1e-5):
-        raise call.refused(f"alpha (={alpha:g}) must be 1/6")
+        x = call.add(call.made(Scale, shortest(6 * alpha)), x)
     if beta != 0.5:
-        raise call.refused(f"beta (={beta:g}) must be 0.5")
-    return call.add(Hardsigmoid(), call.signal())
+        x = affine(call, x, None, np.full(x.shape[0], 6 * beta - 3, np.float32))
+    return call.add(Hardsigmoid(), x)
 
 
 @onnx_operator("Clip")
 def _clip(call: Call) -> Results:
     low = call.number(1, call.attribute("min", float, -_NO_LIMIT))
     high = call.number(2, call.attribute("max", float, _NO_LIMIT))
-    if (low, high) == (0, 6):
-        return call.add(ReLU6(), call.signal())
-    if low == 0 and high >= _NO_LIMIT:
-        return call.add(ReLU(), call.signal())
+    return _limited(call, call.signal(), low, high)
+
+
+@onnx_operator("Max", "Min")
+def _limit(call: Call) -> Results:
+    if len(call.operation.inputs) != 2 or call.is_constant(0) == call.is_constant(1):
+        raise call.refused("only limits that are constant are read")
+    at = int(call.is_constant(1))
+    limit, x = call.number(at, 0), call.signal(1 - at)
+    if call.operation.operator == "Max":
+        return _limited(call, x, limit, _NO_LIMIT)
+    return _limited(call, x, -_NO_LIMIT, limit)
+
+
+def _limited(call: Call, x: Signal, low: float, high: float) -> Signal:
+    """min(max(low, x), high), of what is above 0 and what is below: f(x) − g(−x)."""
     if low <= -_NO_LIMIT and high >= _NO_LIMIT:
-        return call.signal()
-    raise call.refused(f"only the limits 0 and 6, or 0 alone, are read, not {low:g} and {high:g}")
+        return x
+    if not low <= 0 <= high or low == high:
+        raise call.refused(f"only limits around 0 are read, not {low:g} and {high:g}")
+    above = _up_to(call, x, high) if high else None
+    if not low:
+        return x if above is None else above
+    below = call.add(Scale(-1.0), _up_to(call, call.add(Scale(-1.0), x), -low))
+    return below if above is None else call.add(Add(), above, below)
+
+
+def _up_to(call: Call, x: Signal, limit: float) -> Signal:
+    """min(max(0, x), limit), which is ReLU6 of another scale."""
+    if limit >= _NO_LIMIT:
+        return call.add(ReLU(), x)
+    if limit == 6:
+        return call.add(ReLU6(), x)
+    x = call.add(ReLU6(), call.add(call.made(Scale, shortest(6 / limit)), x))
+    return call.add(call.made(Scale, shortest(limit / 6)), x)
 
 
 @onnx_operator("PRelu")

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from neocog.errors import ArchitectureError, FormatError
 from neocog.formats.onnx.reading.messages import Operation
-from neocog.formats.onnx.reading.safety import MOST_FOLDED_BYTES, MOST_LAYERS
+from neocog.formats.onnx.reading.safety import LARGEST_COMPUTED, MOST_FOLDED_BYTES, MOST_LAYERS
 from neocog.formats.onnx.reading.signals import Pending, Picture, Signal
 from neocog.formats.onnx.reading.tensors import Tensor
 from neocog.layers import Graph, Layer, Node, Shape
@@ -67,6 +68,8 @@ class Importing:
         self._seen_as: dict[str, list[str]] = {}
         self.preprocessing: tuple[tuple[float, ...], tuple[float, ...]] | None = None
         self._nodes: dict[str, Node] = {}
+        # By name the last number behind it, so that many layers of a name take no longer.
+        self._namesakes: Counter[str] = Counter()
         self._state: dict[str, NDArray[Any]] = {}
         self._shapes: dict[str, Shape] = {IMAGE: image}
         self._folded = 0
@@ -76,6 +79,12 @@ class Importing:
         if name not in self.values and name in self._tensors:
             self.values[name] = self._tensors[name].array()
         return self.values.get(name)
+
+    def is_large(self, name: str) -> bool:
+        """Whether a value is a constant that is too large to compute others of it."""
+        tensor = self._tensors.get(name)
+        size = tensor.size if tensor is not None else getattr(self.values.get(name), "size", 0)
+        return size > LARGEST_COMPUTED
 
     def keep(self, name: str, value: Anything) -> None:
         """Note what a value of the graph is."""
@@ -98,10 +107,10 @@ class Importing:
         if len(self._nodes) >= MOST_LAYERS:
             raise FormatError(f"it has more than {MOST_LAYERS:,} layers.")
         shape = layer.output_shape(*(one.shape for one in inputs))
-        unique, n = name, 1
+        unique = name
         while unique in self._nodes or unique == IMAGE:
-            n += 1
-            unique = f"{name}_{n}"
+            self._namesakes[name] = max(2, self._namesakes[name] + 1)
+            unique = f"{name}_{self._namesakes[name]}"
         self._shapes[unique] = shape
         self._nodes[unique] = Node(unique, layer, tuple(one.layer for one in inputs))
         self._state |= {f"{unique}.{part}": array for part, array in state.items()}
@@ -143,10 +152,14 @@ class Importing:
 
     def charged(self, array: NDArray[Any]) -> NDArray[Any]:
         """An array that was computed, if the file may have as many of them."""
-        self._folded += array.nbytes
+        self.check_computed(array.nbytes)
+        return array
+
+    def check_computed(self, size: int) -> None:
+        """Count the bytes of constants that are computed; too many are refused."""
+        self._folded += size
         if self._folded > MOST_FOLDED_BYTES:
             raise FormatError("it computes more constants than a network needs.")
-        return array
 
     def read_image(self, picture: Picture) -> Signal:
         """The image as a signal; what was computed of it before becomes its preprocessing.

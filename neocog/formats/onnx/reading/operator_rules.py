@@ -15,10 +15,11 @@ from neocog.formats.onnx.reading import (  # noqa: F401 - they register their ru
     elementwise_rules,
     merging_rules,
     pooling_rules,
+    resizing_rules,
     weight_rules,
 )
 from neocog.formats.onnx.reading.call import RULES, Call
-from neocog.formats.onnx.reading.constants import fold
+from neocog.formats.onnx.reading.constants import COPYING, fold
 from neocog.formats.onnx.reading.image_rules import of_image
 from neocog.formats.onnx.reading.importing import Anything, Importing
 from neocog.formats.onnx.reading.messages import Operation
@@ -33,6 +34,8 @@ def evaluate(importing: Importing, operation: Operation) -> None:
         FormatError: there is no layer for it; the message has the node, and what is the matter.
     """
     call = Call(importing, operation)
+    if operation.operator in COPYING and any(map(importing.is_large, operation.inputs)):
+        raise call.refused("it computes with a larger constant than networks need")
     values = [call.value(at) if call.given(at) else None for at in range(len(operation.inputs))]
     found: list[Anything] | None = None
     if all(one is None or isinstance(one, np.ndarray) for one in values):

@@ -159,8 +159,13 @@ class _Matcher:
     def _of_inputs(self, wanted: tuple[Pattern, ...], operation: Operation) -> _Found | None:
         """What patterns are at a node's inputs, if names that they share stand for the same."""
         parts = list(zip(wanted, operation.inputs, strict=False))
-        if not all(self._may_be(*part) for part in parts):
-            return None
+        for pattern, value in parts:  # first whether it may be so at all, which is soon seen
+            if isinstance(pattern, tuple):
+                maker = self.makers.get(value)
+                if maker is None or maker.operator != pattern[0]:
+                    return None
+            elif pattern != X and self._number(value) is None:
+                return None
         names: dict[str, Any] = {}
         means: tuple[Operation, ...] = ()
         if operation.operator == "ReduceMean":
@@ -173,15 +178,6 @@ class _Matcher:
                 return None
             means += found.means
         return _Found(names, means)
-
-    def _may_be(self, pattern: Pattern, value: str) -> bool:
-        """Whether a value may be a pattern, as far as is soon seen."""
-        if pattern == X:
-            return True
-        if not isinstance(pattern, tuple):
-            return self._number(value) is not None
-        maker = self.makers.get(value)
-        return maker is not None and maker.operator == pattern[0]
 
     def _number(self, value: str) -> float | None:
         """The number that a value of the graph always has; None if it is not one number."""

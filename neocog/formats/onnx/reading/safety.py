@@ -11,6 +11,7 @@ from neocog.layers import Graph
 from neocog.limits import readable
 
 __all__ = [
+    "LARGEST_COMPUTED",
     "LARGEST_FOLDED",
     "MOST_ATTRIBUTES",
     "MOST_AXES",
@@ -56,6 +57,8 @@ MOST_METADATA_BYTES = 2**22
 #: Numbers that an operator of constants may give, and bytes of all such together.
 LARGEST_FOLDED = 2**16
 MOST_FOLDED_BYTES = 2**25
+#: Numbers of a constant that others are computed of.
+LARGEST_COMPUTED = 2**22
 #: Versions of ONNX's operators that the rules know.
 OLDEST_OPSET, NEWEST_OPSET = 7, 28
 # How many bytes of weights there may be for a byte of the file: layers may share a tensor.

@@ -128,6 +128,98 @@ class Activations(nn.Module):
         return self.fc(self.pads(self.acts(self.conv(x))).mean((2, 3))) - 0.25 * self.fc.bias
 
 
+class Mobile(nn.Module):
+    """Inverted bottlenecks as in MobileNet V2: ReLU6, depthwise convolutions, linear ends."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(self.unit(3, 8, 3, 2), self.block(8, 8), self.block(8, 12, 2))
+        self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(12, 5))
+
+    @staticmethod
+    def unit(before, after, kernel, stride=1, groups=1):
+        conv = nn.Conv2d(before, after, kernel, stride, kernel // 2, groups=groups, bias=False)
+        return nn.Sequential(conv, nn.BatchNorm2d(after), nn.ReLU6(inplace=True))
+
+    @classmethod
+    def block(cls, before, after, stride=1):
+        wide = 2 * before
+        layers = nn.Sequential(
+            cls.unit(before, wide, 1), cls.unit(wide, wide, 3, stride, wide),
+            nn.Conv2d(wide, after, 1, bias=False), nn.BatchNorm2d(after),
+        )  # fmt: skip
+        return Shortcut(layers) if before == after and stride == 1 else layers
+
+    def forward(self, x):
+        x = functional.adaptive_avg_pool2d(self.features(x), (1, 1))
+        return self.classifier(torch.flatten(x, 1))
+
+
+class Shortcut(nn.Module):
+    """x + f(x)."""
+
+    def __init__(self, body):
+        super().__init__()
+        self.body = body
+
+    def forward(self, x):
+        return x + self.body(x)
+
+
+class Dense(nn.Module):
+    """Layers that read all maps before them, and a transition, as in DenseNet."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv0, widths = nn.Conv2d(3, 6, 3, padding=1, bias=False), (6, 10, 14)
+        self.layers = nn.ModuleList(
+            nn.Sequential(nn.BatchNorm2d(c), nn.ReLU(inplace=True), nn.Conv2d(c, 4, 3, padding=1))
+            for c in widths
+        )
+        self.transition = nn.Sequential(
+            nn.BatchNorm2d(18), nn.ReLU(), nn.Conv2d(18, 9, 1, bias=False), nn.AvgPool2d(2, 2)
+        )
+        self.norm5, self.classifier = nn.BatchNorm2d(9), nn.Linear(9, 5)
+
+    def forward(self, x):
+        maps = [self.conv0(x)]
+        for layer in self.layers:
+            maps.append(layer(torch.cat(maps, 1)))
+        x = functional.relu(self.norm5(self.transition(torch.cat(maps, 1))))
+        return self.classifier(torch.flatten(functional.adaptive_avg_pool2d(x, 1), 1))
+
+
+class Excitation(nn.Module):
+    """Squeeze and excitation by convolutions, with a gate of straight lines, as in MobileNet V3."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.fc1, self.fc2 = nn.Conv2d(8, 2, 1), nn.Conv2d(2, 8, 1)
+        self.gate = nn.Hardsigmoid()
+        self.fc = nn.Linear(8, 5)
+
+    def forward(self, x):
+        x = functional.hardswish(self.conv(x))
+        scale = self.fc2(functional.relu(self.fc1(x.mean((2, 3), keepdim=True))))
+        return self.fc((self.gate(scale) * x).mean((2, 3)))
+
+
+class Limited(nn.Module):
+    """Limits other than ReLU6's, and maps that are made larger."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.limit = nn.Conv2d(3, 6, 3), nn.Hardtanh(-0.5, 1.5)
+        self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+        self.fc = nn.Linear(6, 5)
+
+    def forward(self, x):
+        x = self.up(self.limit(self.conv(x)).clamp(min=-0.25))
+        x = functional.interpolate(x, scale_factor=(1, 3), mode="bilinear").clamp(max=1.25)
+        return self.fc(x.amax((2, 3)))
+
+
 class Normalized(nn.Module):
     """A network that normalizes its images, from 0 to 1, itself, and gives probabilities."""
 
@@ -149,6 +241,10 @@ ZOO = {
     "next": NextBlock,
     "parallel": Parallel,
     "activations": Activations,
+    "mobile": Mobile,
+    "dense": Dense,
+    "excitation": Excitation,
+    "limited": Limited,
 }
 
 
