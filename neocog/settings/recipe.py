@@ -82,8 +82,7 @@ class Recipe(TrainingSettings):
     transfer: str | None = setting(
         None,
         choices=DEPTHS,
-        help="start from a network that was trained on other pictures, and train only its last "
-        "layer, its last blocks or all of it",
+        help="start from a network trained on other pictures; train its last layer, blocks or all",
     )
     transfer_views: str | None = setting(
         None,
