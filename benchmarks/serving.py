@@ -183,7 +183,6 @@ def _measure(kind, servers, options):
             found[name].append((len(times) / took, *np.quantile(times, (0.5, 0.99)), cpu))
     for name, one in clients.items():
         assert one.answers() == answers[name]
-        one.close()
     return found, spent
 
 

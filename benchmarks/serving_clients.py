@@ -9,11 +9,14 @@ __all__ = ["Clients"]
 
 
 class _Client:
-    def __init__(self, port, request):
+    def __init__(self, request):
+        self.request, self.socket = request, None
+        self.began, self.got, self.length, self.body = 0.0, b"", 0, b""
+
+    def connect(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.request = request
-        self.began, self.got, self.length, self.body = 0.0, b"", 0, b""
+        return self.socket.fileno()
 
     def send(self, now):
         self.began = now
@@ -21,7 +24,10 @@ class _Client:
 
     def receive(self):
         """Whether the answer is complete; each is as long as the one before."""
-        self.got += self.socket.recv(65536)
+        part = self.socket.recv(65536)
+        if not part:
+            raise SystemExit("The server has closed a connection.")
+        self.got += part
         if not self.length:
             self.length = _length(self.got)
         if len(self.got) < self.length or not self.length:
@@ -41,12 +47,8 @@ class Clients:
     """
 
     def __init__(self, port, requests):
-        self._poll = select.epoll()
-        self._all = {}
-        for request in requests:
-            one = _Client(port, request)
-            self._all[one.socket.fileno()] = one
-            self._poll.register(one.socket.fileno(), select.EPOLLIN)
+        self._port = port
+        self._all = [_Client(request) for request in requests]
 
     def ask(self, seconds):
         """Ask for so long.
@@ -54,7 +56,11 @@ class Clients:
         Returns:
             The seconds of each request, the seconds of all, and the CPU seconds of the clients.
         """
-        times, everyone, poll, clock = [], self._all, self._poll.poll, time.perf_counter
+        everyone = {one.connect(self._port): one for one in self._all}
+        poller = select.epoll()
+        for descriptor in everyone:
+            poller.register(descriptor, select.EPOLLIN)
+        times, poll, clock = [], poller.poll, time.perf_counter
         first, cpu = clock(), time.thread_time()
         end = first + seconds
         for one in everyone.values():
@@ -72,17 +78,14 @@ class Clients:
             for descriptor, _event in poll(60):
                 if everyone[descriptor].receive():
                     waiting.discard(descriptor)
+        poller.close()
+        for one in self._all:
+            one.socket.close()
         return times, took, cpu
 
     def answers(self):
         """The JSON of each client's last answer."""
-        return [json.loads(one.body.partition(b"\r\n\r\n")[2]) for one in self._all.values()]
-
-    def close(self):
-        """Close all connections."""
-        for one in self._all.values():
-            one.socket.close()
-        self._poll.close()
+        return [json.loads(one.body.partition(b"\r\n\r\n")[2]) for one in self._all]
 
 
 def _length(data):

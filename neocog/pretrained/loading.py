@@ -16,7 +16,7 @@ from neocog.models import PHOTOGRAPHS, make, name_of
 from neocog.network import Network
 from neocog.network_files import load
 from neocog.preprocessing import Preprocessing
-from neocog.pretrained.fitting import fit_weights, program_of
+from neocog.pretrained.fitting import fit_weights, outputs_of, program_of
 from neocog.pretrained.hub import PREFIX, fetch
 from neocog.pretrained.imagenet_classes import imagenet_classes
 from neocog.pretrained.names import normalization_of
@@ -185,8 +185,10 @@ def _from_own(found: _Source, asked: _Asked) -> Pretrained:
 def _from_weights(arrays: dict[str, NDArray[Any]], found: _Source, asked: _Asked) -> Pretrained:
     """One of our networks with the tensors of another program."""
     model = _recognized(arrays) if found.model is None else found.model
-    outputs = fit_weights(arrays, model, make(model, asked.count or 1).graph).outputs
+    least = make(model, 1).graph
+    outputs = outputs_of(arrays, model, least)
     if asked.count is None and outputs is None:
+        fit_weights(arrays, model, least)  # says what else is missing
         raise FormatError("it has no last layer; say how many classes there are.")
     shape = found.input_shape if asked.input_shape is None else asked.input_shape
     network = make(model, asked.count or outputs or 1, input_shape=shape)
@@ -206,7 +208,7 @@ def _from_weights(arrays: dict[str, NDArray[Any]], found: _Source, asked: _Asked
         network.name_classes(imagenet_classes())
     said = f"{model} with the weights of {found.label}, by {fit.program}'s names."
     return Pretrained(
-        network, model, found.label, fit.head, _notes(said, fit.head, fit.outputs, network)
+        network, model, found.label, fit.head, _notes(said, fit.head, outputs, network)
     )
 
 

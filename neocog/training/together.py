@@ -4,6 +4,7 @@ Rank 0 trains as one process would, and it alone writes, prints and calls back. 
 same network and data, compute their parts of its batches, and in the end have its weights.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
@@ -45,6 +46,8 @@ def processes_of(launch: Launch | None) -> "Processes | None":
             "Processes that train together need PyTorch, which is not installed: pip install "
             "'neocog[torch]'."
         )
+    # What PyTorch would print of a lost connection is its own stack, beside the error it raises.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from neocog.torch_engine.processes import joined
 
     return joined(launch)

@@ -37,7 +37,7 @@ def torn(path: Path) -> None:
     [
         ("none.pth", lambda path: None, "no such file"),
         ("none", lambda path: None, "no such file"),
-        ("folder", lambda path: path.mkdir(), "is not a run folder"),
+        ("folder", lambda path: path.mkdir(), "is no folder of a model"),
         ("a.txt", lambda path: path.write_text("hello"), "no known kind of model"),
         ("empty.pth", lambda path: path.write_bytes(b""), "empty.pth"),
         ("code.pth", lambda path: path.write_bytes(pickle.dumps(Evil())), "code.pth"),

@@ -161,7 +161,11 @@ def test_it_is_written_whole_or_not_at_all(learned, tmp_path, monkeypatch):
         ("net.h5", {}, "the name must end in one of .onnx, .pth, .pt, .safetensors, .pt2"),
         ("net.pth", {"to": "onnx"}, "the name must end in .onnx for onnx"),
         ("net.onnx", {"to": "pth"}, "the name must end in .pth or .pt for pth"),
-        ("net.onnx", {"to": "tflite"}, "to .='tflite'. must be 'onnx', 'pth', 'safetensors' or"),
+        (
+            "net.onnx",
+            {"to": "tflite"},
+            "to .='tflite'. must be 'onnx', 'pth', 'safetensors', 'torch-export' or 'hub'",
+        ),
         ("net.pth", {"softmax": False}, r"softmax .=False. is for onnx and torch-export; pth has"),
         ("net.pth", {"int8": True}, r"int8 .=True. is for onnx; pth has no such choice"),
         ("net.pt2", {"int8": True}, r"int8 .=True. is for onnx; torch-export has no such choice"),

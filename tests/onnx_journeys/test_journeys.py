@@ -12,7 +12,7 @@ from onnx_networks import BOUND, apart, by_hand, named, noise, onnx, settled
 from neocog.formats.onnx.fingerprint import DESCRIPTION
 from neocog.formats.onnx.writing.session import OnnxSession
 from neocog.formats.onnx.writing.writer import make_onnx
-from neocog.models import MODELS
+from neocog.models import MODELS, SMALL_IMAGES
 from neocog.network_files import load
 
 GRAPHS = ("three_lanes", "of_sums", "of_products", "of_parts", "of_channels", "of_many_inputs")
@@ -85,11 +85,17 @@ JOURNEYS = {
 SHUFFLED = ("of_channels", "of_many_inputs")
 # PyTorch's second exporter takes seconds for each network.
 QUICK_NETWORKS = ("lenet5", "of_products")
+QUICK = (*SMALL_IMAGES, *GRAPHS)
+
+
+def marked(name, *, slow=False):
+    """Networks for photographs take seconds, too."""
+    return [pytest.mark.thorough] if slow or name not in QUICK else []
+
+
 TABLE = [
     pytest.param(
-        journey,
-        name,
-        marks=[pytest.mark.thorough] if "second" in journey and name not in QUICK_NETWORKS else [],
+        journey, name, marks=marked(name, slow="second" in journey and name not in QUICK_NETWORKS)
     )
     for journey in JOURNEYS
     for name in NETWORKS
@@ -105,7 +111,7 @@ def test_scores(journey, name, tmp_path):
     assert apart(found, network.predict_scores(images)) < BOUND
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marked(name)) for name in NETWORKS])
 def test_there_and_back_bit_for_bit(name, tmp_path):
     network = NETWORKS[name]()
     network.temperature, network.classes = 1.25, [f"é {i}" for i in range(*network.output_shape)]

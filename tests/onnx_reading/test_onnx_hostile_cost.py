@@ -139,6 +139,14 @@ FILES = {
         tensors=[integers(name, at, shape=()) for name, at in (("a", 0), ("b", 200), ("c", 1))],
     ),
     "windows": lambda: uneven_maxima(2_000),
+    "rows that nearly wrap": lambda: model(
+        graph(
+            [node("Gather", ["x", "rows"], ["a"], attribute("axis", (3, 2))),
+             node("Flatten", ["a"], ["y"])],
+            [integers("rows", *(row % 20_000 for row in range(-20_000, 39_999)), 5)],
+            inputs=[value("x", (1, 1, 20_000, 1))],
+        )
+    ),
     "metadata": lambda: model(
         small(node("LSTM", ["p"], ["q"])),
         *[(14, message((1, f"k{at}"), (2, "x" * 2**20))) for at in range(60)],

@@ -27,11 +27,12 @@ MERGING = ("Add", "Sub", "Mul", "Sum")
 # How many tests are read and right. Others are of a form that no layer has: of three axes or five,
 # of integers, in training, with other constants; the reader's message says which.
 RIGHT = {
-    "Add": 1, "AveragePool": 9, "BatchNormalization": 2, "Clip": 1, "Conv": 6, "Dropout": 6,
+    "Add": 1, "AveragePool": 9, "BatchNormalization": 2, "Clip": 7, "Conv": 6, "Dropout": 6,
     "Elu": 3, "Flatten": 3, "Gelu": 4, "Gemm": 8, "GlobalAveragePool": 2, "GlobalMaxPool": 2,
-    "GroupNormalization": 2, "HardSwish": 1, "InstanceNormalization": 2, "LayerNormalization": 3,
-    "LeakyRelu": 3, "LogSoftmax": 2, "MatMul": 1, "MaxPool": 9, "Mish": 1, "Mul": 2, "Neg": 2,
-    "PRelu": 1, "Relu": 1, "Resize": 3, "Sigmoid": 2, "Softmax": 2, "Softplus": 2, "Sub": 2,
+    "GroupNormalization": 2, "HardSigmoid": 3, "HardSwish": 1, "InstanceNormalization": 2,
+    "LayerNormalization": 3, "LeakyRelu": 3, "LogSoftmax": 2,
+    "MatMul": 1, "MaxPool": 9, "Mish": 1, "Mul": 2, "Neg": 2,
+    "PRelu": 1, "Relu": 1, "Resize": 4, "Sigmoid": 2, "Softmax": 2, "Softplus": 2, "Sub": 2,
     "Sum": 2, "Swish": 1, "Tanh": 2, "Upsample": 1,
 }  # fmt: skip
 

@@ -56,7 +56,7 @@ def test_what_a_saved_network_cannot_be(saved, tmp_path):
         neocog.load_pretrained(path, input_shape=(3, 32, 32))
     with pytest.raises(NeocogError, match="has its own network; leave model"):
         neocog.load_pretrained(path, model="resnet18-224")
-    with pytest.raises(FormatError, match="is not a run folder"):
+    with pytest.raises(FormatError, match="is no folder of a model"):
         neocog.load_pretrained(tmp_path)
 
 

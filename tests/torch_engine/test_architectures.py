@@ -43,6 +43,7 @@ def test_it_goes_back_and_comes_again(both):
     assert [node.name for node in found.graph.nodes] == [node.name for node in network.graph.nodes]
 
 
+@pytest.mark.thorough
 def test_a_program_of_it_comes_over(both):
     _, module, network = both
     batch = torch.export.Dim("batch", min=1)

@@ -31,12 +31,11 @@ from neocog.network import Network
 torch = pytest.importorskip("torch")
 from torch_journeys import assert_same_bits, assert_same_scores, randomized  # noqa: E402
 
-SIZES = {"lenet5": (3, 16, 17), "airbench": (3, 25, 25)}
-
 
 def named(name):
-    made = neocog.models.make(name, 5, width=0.1, input_shape=SIZES.get(name, (3, 16, 17)))
-    return lambda: made
+    small, width = ((3, 64, 64), 0.25) if name in neocog.models.PHOTOGRAPHS else ((3, 16, 17), 0.1)
+    shape = (3, 25, 25) if name == "airbench" else small
+    return lambda: neocog.models.make(name, 5, width=width, input_shape=shape)
 
 
 def of_own_modules():
@@ -85,7 +84,14 @@ def made(name):
     return randomized(NETWORKS[name]())
 
 
-each = pytest.mark.parametrize("name", NETWORKS)
+each = pytest.mark.parametrize(
+    "name",
+    [
+        # These are large, and kernels of so many shapes compile for long.
+        pytest.param(one, marks=pytest.mark.thorough if one in neocog.models.PHOTOGRAPHS else ())
+        for one in NETWORKS
+    ],
+)
 
 
 @each

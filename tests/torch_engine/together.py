@@ -94,16 +94,18 @@ class Torchrun:
         *arguments: of torchrun, behind its options.
         count: processes.
         restarts: how often it starts them anew.
+        options: more of torchrun's.
+        **variables: of its environment.
         cwd: a folder of this run alone, which has its output in ``stdout.txt`` and ``stderr.txt``.
     """
 
-    def __init__(self, *arguments, cwd, count=2, restarts=0):
+    def __init__(self, *arguments, cwd, count=2, restarts=0, options=(), **variables):
         self.folder = Path(cwd)
-        options = [f"--nproc-per-node={count}", f"--max-restarts={restarts}"]
+        options = [f"--nproc-per-node={count}", f"--max-restarts={restarts}", *options]
         with self._file("stdout").open("w") as out, self._file("stderr").open("w") as err:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "torch.distributed.run", *options, *map(str, arguments)],
-                env=environment(PYTHONWARNINGS=""),
+                env=environment(PYTHONWARNINGS="", **variables),
                 cwd=cwd,
                 stdout=out,
                 stderr=err,
@@ -136,6 +138,11 @@ class Torchrun:
             assert self._process.poll() is None, self.err[-4000:]
             assert time.monotonic() < until, f"{self.out}\n{self.err}"
             time.sleep(0.05)
+
+    @property
+    def number(self):
+        """Of torchrun's process."""
+        return self._process.pid
 
     def ranks(self):
         """The processes that work in the folder: the rank of each by its number."""

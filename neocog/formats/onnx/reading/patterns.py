@@ -22,7 +22,7 @@ from neocog.formats.onnx.reading.messages import Model, Operation
 from neocog.formats.onnx.reading.tensors import Tensor
 from neocog.layers import GELU, Hardsigmoid, Hardswish, Layer, Mish, ReLU6, SiLU, Softplus
 
-__all__ = ["LAYER", "NORMALIZE", "live", "simplified"]
+__all__ = ["LAYER", "NORMALIZE", "simplified"]
 
 #: Operators of our own, whose names no file can have.
 LAYER, NORMALIZE = "several nodes", "normalization in several nodes"
@@ -212,7 +212,7 @@ def simplified(model: Model) -> tuple[Operation, ...]:
     if len(given) > len(matcher.makers) or not taken.isdisjoint(given):
         raise FormatError("two of its nodes, inputs or tensors give a value of the same name.")
     replaced = [_replaced(matcher, operation) for operation in model.operations]
-    return live(replaced, (value.name for value in model.outputs))
+    return _live(replaced, (value.name for value in model.outputs))
 
 
 def _replaced(matcher: _Matcher, operation: Operation) -> Operation:
@@ -251,7 +251,7 @@ def _normalization(found: _Found, operation: Operation) -> Operation:
     return Operation(operation.name, NORMALIZE, inputs, operation.outputs, attributes)
 
 
-def live(operations: list[Operation], results: Iterable[str]) -> tuple[Operation, ...]:
+def _live(operations: list[Operation], results: Iterable[str]) -> tuple[Operation, ...]:
     """The nodes that the results depend on, in the file's order."""
     makers = {name: one for one in operations for name in one.outputs if name}
     needed: set[int] = set()

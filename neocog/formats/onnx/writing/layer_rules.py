@@ -48,6 +48,7 @@ from neocog.layers import (
     ZeroPad2d,
 )
 from neocog.layers.dispatch import Dispatch
+from neocog.layers.padding import padding_sources
 
 __all__ = ["onnx_nodes"]
 
@@ -138,8 +139,8 @@ def _padded(mode: str, sides: tuple[int, ...], o: LayerNodes) -> str:
     top, left, bottom, right = sides
     if mode == "circular":
         _channels, height, width = o.shapes[0]
-        rows = [row % height for row in range(-top, height + bottom)]
-        columns = [column % width for column in range(-left, width + right)]
+        rows = padding_sources(mode, height, top, bottom)
+        columns = padding_sources(mode, width, left, right)
         y = o.node("Gather", o.x, o.integers("rows", rows), axis=2)
         return o.node("Gather", y, o.integers("columns", columns), axis=3)
     named = {"zeros": "constant", "reflect": "reflect", "replicate": "edge"}[mode]
