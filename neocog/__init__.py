@@ -108,6 +108,8 @@ if TYPE_CHECKING:
     from neocog.training.lr_finder import LrCurve as LrCurve
     from neocog.training.lr_finder import find_lr as find_lr
     from neocog.training.run import TrainingRun as TrainingRun
+    from neocog.transfer.fine_tuning import FineTuned as FineTuned
+    from neocog.transfer.fine_tuning import fine_tune as fine_tune
     from neocog.tuning.tune import tune as tune
 
 

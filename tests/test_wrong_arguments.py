@@ -166,6 +166,10 @@ FUNCTIONS = {
     "find_lr": (neocog.find_lr, {
         "network": NET, "data": DATA, "settings": None, "sample_weights": None, "batch_size": 4,
         "optimizer": SGD(), "seed": 0, "threads": 1}),
+    "fine_tune": (neocog.fine_tune, {
+        "network": NET, "data": Dataset(IMAGES, np.arange(8) % 2), "depth": "head",
+        "validation": None, "classes": None, "views": "none", "minutes": 1.0, "settings": None,
+        "cache": False, "resume": None, "loss": "cross-entropy", "seed": 0, "threads": 1}),
     "evaluate": (neocog.evaluate, {"network": NET, "data": DATA, "tta": None, "threads": 1}),
     "calibrate": (neocog.calibrate, {"network": NET, "data": DATA, "threads": 1}),
     "predict_proba": (neocog.predict_proba,

@@ -90,7 +90,7 @@ def _tune(p: ArgumentParser) -> None:
         "mysql://…, or sqlite:///… on one machine (default: a journal in the study's folder)",
     )
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
-    _add_training(p)
+    _add_training(p, skip=("transfer", "transfer_views", "transfer_minutes"))
     p.set_defaults(run=run)
 
 
@@ -102,8 +102,8 @@ def _minutes(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is no time such as 90s, 10m or 2h") from None
 
 
-def _add_training(p: ArgumentParser) -> None:
-    """Add what all commands that train have in common: the data and all settings."""
+def _add_training(p: ArgumentParser, skip: tuple[str, ...] = ()) -> None:
+    """Add what all commands that train have in common: the data and all settings but some."""
     # Here, as making the settings' classes takes longer than the help of all commands.
     from neocog.settings.options import add_options
     from neocog.settings.recipe import Recipe
@@ -129,7 +129,8 @@ def _add_training(p: ArgumentParser) -> None:
         metavar="DECAY",
         help="short for --averaging ema --averaging.decay DECAY; 0: no average",
     )
-    add_options(p, Recipe, "training settings (default: the recipe's)", skip=("name", "about"))
+    left_out = ("name", "about", *skip)
+    add_options(p, Recipe, "training settings (default: the recipe's)", skip=left_out)
     p.add_argument("--data-dir", default=None, help="folder of cifar10, if you have it already")
     add_data_options(p, shape=True)
 

@@ -13,6 +13,7 @@ from neocog.cli.lr_finding import take_find, with_found_lr, write_curve
 from neocog.cli.paths import out_path
 from neocog.cli.terminal import say, say_compiling
 from neocog.cli.training_setup import Setup, Wanted, continued, read_config, set_up, wanted_of
+from neocog.cli.transfer import TransferSetup, set_up_transfer
 from neocog.data import Dataset
 from neocog.engine import announced
 from neocog.engines import choose_engine
@@ -39,6 +40,7 @@ from neocog.training.restarting import check_restartable, goes_on_in
 from neocog.training.run_folder import RunFolder
 from neocog.training.saving import Saving
 from neocog.training.together import processes_of
+from neocog.transfer.steps import Steps
 
 __all__ = ["train"]
 
@@ -70,7 +72,10 @@ def train(
             return 0
         return _resume(Path(out), {}, {})
     wanted = wanted_of(data, recipe, config, data_dir, options, changes)
-    setup = set_up(wanted)
+    if wanted.recipe.transfer is not None:
+        _check_transfer(several=processes is not None, finds_lr=finds_lr)
+    begins = set_up if wanted.recipe.transfer is None else set_up_transfer
+    setup = begins(wanted)
     check_savable(setup.network)
     to_calibrate = images_to_calibrate(setup.data) if setup.recipe.calibrate else None
     name = f"{name_of_run(setup.recipe.model)}-{setup.data.name}"
@@ -84,6 +89,14 @@ def train(
     setup, curve = with_found_lr(setup)
     folder = RunFolder.create(path, name, setup.recipe, setup.data, wanted.data_table)
     return _train(setup, replace(wanted, recipe=setup.recipe), to_calibrate, folder, None, curve)
+
+
+def _check_transfer(*, several: bool, finds_lr: bool) -> None:
+    """Raise `NeocogError` for what does not go with ``--transfer``."""
+    if several:
+        raise NeocogError("--transfer trains in one process: leave torchrun out.")
+    if finds_lr:
+        raise NeocogError("--lr find is for training from nothing: leave it out with --transfer.")
 
 
 def _check_alone(resume: str, **others: Any) -> None:
@@ -107,7 +120,8 @@ def _resume(path: Path, options: dict[str, Any], changes: dict[str, Any]) -> int
             say(sentence)
         wanted = Wanted(recipe, before.source, before.options, before.data_dir)
         wanted = _as_it_began(folder, wanted)
-        setup = replace(set_up(wanted), recipe=recipe)
+        begins = set_up if recipe.transfer is None else set_up_transfer
+        setup = replace(begins(wanted), recipe=recipe)
         folder.use_data(setup.data)
         to_calibrate = images_to_calibrate(setup.data) if recipe.calibrate else None
         say(f"Going on from step {newest.steps:,}.")
@@ -120,7 +134,7 @@ def _as_it_began(folder: RunFolder, wanted: Wanted) -> Wanted:
     The file of the saved one may have been removed since.
     """
     last = folder.path / LAST
-    if is_new(wanted.recipe.model) or not last.exists():
+    if is_new(wanted.recipe.model) or not last.exists() or wanted.recipe.transfer is not None:
         return wanted
     return replace(wanted, recipe=replace(wanted.recipe, model=str(last)))
 
@@ -168,21 +182,17 @@ def _run(
 ) -> int:
     """Train, evaluate and print; returns the exit code."""
     recipe, data, network = setup.recipe, setup.data, setup.network
-    display = Display(recipe)
-    try:
-        history = fit(
-            network,
-            data.train,
-            recipe,
-            validation=data.validation,
-            classes=data.classes,
-            callback=[Saving(folder, recipe.tta), display],
-            resume=resume,
-        )
-    finally:
-        display.close()
+    steps: Steps | None = Steps(network, data.train, data.validation, recipe)
+    if isinstance(setup, TransferSetup):
+        steps = setup.begin()
+    history = _fit(steps, data.classes, folder, resume) if steps is not None else History()
+    if steps is not None:
+        network = steps.whole(steps.network)
     if history.interrupted or ended.by:  # `ended.by` if the signal came during the last save
-        return _interrupted(setup, history, folder, ended)
+        return _interrupted(replace(setup, network=network), history, folder, ended)
+    if steps is None:
+        with deferred_signals():
+            folder.save(network, history, recipe.tta)
     print("Training stopped early." if history.stopped else "Training finished.")
     part, images = data.held_out
     result = None
@@ -206,6 +216,25 @@ def _run(
     code = _report(folder, network, history, result, part, images, ended)
     print(f"Results: {folder.path}")
     return code
+
+
+def _fit(
+    steps: Steps, classes: tuple[str, ...], folder: RunFolder, resume: Checkpoint | None
+) -> History:
+    display = Display(steps.settings)
+    tta = getattr(steps.settings, "tta", None)
+    try:
+        return fit(
+            steps.network,
+            steps.train,
+            steps.settings,
+            validation=steps.validation,
+            classes=classes,
+            callback=[Saving(folder, tta, steps.whole), display],
+            resume=resume,
+        )
+    finally:
+        display.close()
 
 
 def _best(network: Network, history: History, recipe: Recipe, folder: RunFolder) -> Network:

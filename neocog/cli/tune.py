@@ -11,6 +11,7 @@ from neocog.cli.run_tables import cut, duration, percent, setting, short_names, 
 from neocog.cli.terminal import counted, drawing, is_terminal, say, say_compiling
 from neocog.cli.training_setup import set_up, wanted_of
 from neocog.data import Data
+from neocog.errors import NeocogError
 from neocog.network import Network
 from neocog.network_files import check_savable
 from neocog.settings.recipe import Recipe
@@ -46,6 +47,8 @@ def tune(
     storage_of(storage, study)  # before the data are loaded: what is wrong here is wrong at once
     options = taken_out(changes)
     wanted = wanted_of(data, recipe, config, data_dir, options, changes)
+    if wanted.recipe.transfer is not None:
+        raise NeocogError("--config is of a run with --transfer, whose settings are not searched.")
     assignments = None if space is None else parse_assignments(space)
     if assignments is not None and wanted.changes is None:
         # Before the data are loaded: what is wrong here is wrong at once.

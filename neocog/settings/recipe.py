@@ -17,7 +17,15 @@ from neocog.settings.toml import parse_toml, read_toml
 from neocog.settings.training import TrainingSettings
 from neocog.validation import file_path, shown
 
-__all__ = ["INITIALIZATIONS", "NORMALIZATIONS", "RECIPES", "VIEWS", "Recipe"]
+__all__ = [
+    "DEPTHS",
+    "INITIALIZATIONS",
+    "NORMALIZATIONS",
+    "RECIPES",
+    "VIEWS",
+    "VIEW_SETS",
+    "Recipe",
+]
 
 #: The recipes that come with neocog.
 RECIPES = ("note", "standard", "minute", "best")
@@ -26,6 +34,17 @@ INITIALIZATIONS = ("torch", "airbench")
 NORMALIZATIONS = ("model", "data")
 #: Test-time augmentations: the views of an image whose outputs are averaged.
 VIEWS = ("flip", "flip+shift")
+#: What learns of a network that was trained on other pictures; see `neocog.fine_tune`.
+DEPTHS = ("auto", "head", "blocks", "all")
+#: Sets of views of the pictures that it learns from.
+VIEW_SETS = ("none", "mirror", "flips", "crops")
+
+_MINUTES = {"s": 1 / 60, "m": 1.0, "h": 60.0}
+
+
+def _minutes(text: str) -> float:
+    unit = _MINUTES.get(text[-1:])
+    return float(text[:-1]) * unit if unit else float(text)
 
 
 @dataclass(frozen=True)
@@ -59,6 +78,26 @@ class Recipe(TrainingSettings):
     )
     tta: str | None = setting(
         None, choices=VIEWS, help="test-time augmentation: views of each image to average"
+    )
+    transfer: str | None = setting(
+        None,
+        choices=DEPTHS,
+        help="start from a network trained on other pictures; train its last layer, blocks or all",
+    )
+    transfer_views: str | None = setting(
+        None,
+        choices=VIEW_SETS,
+        option="--views",
+        help="with --transfer, what each picture is also seen in (default: mirror for colors)",
+    )
+    transfer_minutes: float = setting(
+        2.0,
+        above=0,
+        option="--time",
+        text=_minutes,
+        metavar="TIME",
+        wanted="a number of minutes above 0",
+        help="with --transfer, what training may take on two cores, such as 90s, 2m or 1h",
     )
     calibrate: bool = setting(False, help="fit the temperature on the validation images at the end")
 

@@ -1,9 +1,11 @@
 """The callback that keeps a run in its folder, so that nothing is lost wherever it ends."""
 
 import time
+from collections.abc import Callable
 
 from neocog.errors import NeocogError
 from neocog.formats.tensorboard import EventWriter
+from neocog.network import Network
 from neocog.run_files import CONFIG
 from neocog.signals import deferred_signals
 from neocog.training.callback import Callback
@@ -28,10 +30,17 @@ class Saving(Callback):
     Args:
         folder: of the run.
         tta: the views that the evaluation will average, which the models' files say.
+        whole: gives the network that is saved, where only a part of it is trained.
     """
 
-    def __init__(self, folder: RunFolder, tta: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        tta: str | None = None,
+        whole: Callable[[Network], Network] | None = None,
+    ) -> None:
         self._folder = folder
+        self._whole = whole
         self._tta = tta
         self._events: EventWriter | None = None
         self._saved_at = time.monotonic()
@@ -135,7 +144,9 @@ class Saving(Callback):
     def _save_models(self, history: History) -> None:
         best = best_epoch(history.epochs, self._run.settings)
         is_best = best == len(history.epochs) - 1 and history.epochs[-1].validation_loss is not None
-        self._folder.save(self._run.network, history, self._tta, is_best=is_best)
+        network = self._run.network
+        network = self._whole(network) if self._whole is not None else network
+        self._folder.save(network, history, self._tta, is_best=is_best)
         self._folder.note_progress(history)
 
 

@@ -107,6 +107,10 @@ def test_what_train_leaves(command, with_data, here):
         "checkpoint_minutes": 5.0,
         "checkpoint_steps": None,
         "keep_checkpoints": 3,
+        "sync_batch_norm": False,
+        "transfer": None,
+        "transfer_views": None,
+        "transfer_minutes": 2.0,
         "calibrate": False,
     }
     assert info["steps"] == 20

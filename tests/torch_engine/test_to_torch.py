@@ -31,7 +31,6 @@ from neocog.network import Network
 torch = pytest.importorskip("torch")
 from torch_journeys import assert_same_bits, assert_same_scores, randomized  # noqa: E402
 
-
 # With the names of torchvision's modules and parameters, and with timm's.
 PHOTOGRAPHS = ("efficientnet-lite0", "resnet18-224")
 

@@ -95,7 +95,7 @@ def kept(
     key: str,
     size: int,
     make: Callable[[EntryWriter], None],
-    fits: Callable[[About], bool],
+    fits: Callable[[About, NDArray[np.uint8]], bool],
     waiting: Callable[[int], None] | None = None,
 ) -> tuple[About, NDArray[np.uint8]]:
     """Open the entry of a key, after making it if there is none; its array is mapped.
@@ -104,7 +104,7 @@ def kept(
         key: 32 hex digits.
         size: bytes of its array.
         make: writes the entry.
-        fits: whether an existing entry can be used.
+        fits: whether an existing entry can be used, by its description and its array.
         waiting: called with the bytes written so far while another process makes the entry.
 
     Raises:
@@ -164,7 +164,7 @@ def _reason(error: OSError, folder: Path) -> str:
 
 
 def _opened(
-    folder: Path, key: str, fits: Callable[[About], bool]
+    folder: Path, key: str, fits: Callable[[About, NDArray[np.uint8]], bool]
 ) -> tuple[About, NDArray[np.uint8]] | None:
     path = folder / _ENTRY
     try:
@@ -174,7 +174,7 @@ def _opened(
     except (OSError, ValueError) as error:
         _log.debug("The entry in %s is not used: %s", path, error)
         return None
-    if not fits(about):
+    if not fits(about, array):
         return None
     with contextlib.suppress(OSError):  # the disk may be read-only
         os.utime(path)

@@ -56,7 +56,7 @@ def content_digests(
             key=key, kind=CONTENTS, name=Path(place).name, item_shape=(_BYTES,), maker=decoders()
         )
 
-    def fits(about: About) -> bool:
+    def fits(about: About, _array: NDArray[np.uint8]) -> bool:
         return about.shape == (len(pictures), _BYTES)
 
     try:

@@ -101,7 +101,7 @@ class Decoding:
         def make(writer: EntryWriter) -> None:
             bad[:] = self._write(key, pictures, writer, decoding)
 
-        def fits(about: About) -> bool:
+        def fits(about: About, _array: NDArray[np.uint8]) -> bool:
             if about.shape != (len(pictures) - len(about.bad), *self._image_shape):
                 return False
             # A picture that could not be read may be readable now, if permissions were the reason.
