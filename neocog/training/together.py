@@ -107,6 +107,7 @@ def _follow(
 
     message = processes.hear()
     if message.word == "begin":
+        data = as_dataset(data, "fit(network, data.train)")
         _check_same(processes.rank, message.about, _marks(network, data, sample_weights))
         weights = check_sample_weights(sample_weights, len(data))
         parts = network.graph, network.preprocessing, data.images, data.labels, weights

@@ -212,10 +212,10 @@ def test_settings_that_cannot_be(settings, message):
 
 
 def test_every_way_to_train_is_a_parameter():
-    """But for the loss, and for what a run's folder and its validation need."""
+    """But for the loss, and for what a run's folder, its validation and its processes need."""
     other_names = {"class_weights": "class_weight", "balance": "class_weight"}
     other_names |= {"seed": "random_state"}
-    of_runs = {"log_every", "monitor", "patience", "min_delta"}
+    of_runs = {"sync_batch_norm", "log_every", "monitor", "patience", "min_delta"}
     of_runs |= {"checkpoint_minutes", "checkpoint_steps", "keep_checkpoints"}
     parameters = set(small().get_params(deep=False))
     assert set(other_names.values()) <= parameters

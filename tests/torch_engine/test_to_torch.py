@@ -31,6 +31,9 @@ from neocog.network import Network
 torch = pytest.importorskip("torch")
 from torch_journeys import assert_same_bits, assert_same_scores, randomized  # noqa: E402
 
+# With the names of torchvision's modules and parameters, and with timm's.
+PHOTOGRAPHS = ("efficientnet-lite0", "resnet18-224")
+
 
 def named(name):
     small, width = ((3, 64, 64), 0.25) if name in neocog.models.PHOTOGRAPHS else ((3, 16, 17), 0.1)
@@ -71,7 +74,7 @@ def of_dotted_names():
     )
 
 
-NETWORKS = {name: named(name) for name in neocog.models.MODELS} | {
+NETWORKS = {name: named(name) for name in (*neocog.models.SMALL_IMAGES, *PHOTOGRAPHS)} | {
     "three lanes": three_lanes,
     "sums": of_sums,
     "products": of_products,

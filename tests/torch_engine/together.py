@@ -83,7 +83,10 @@ def settings(case):
 def trained(case, **how):
     """The losses of all batches, and the state dict."""
     net = network(case)
-    history = neocog.fit(net, data(), **{**settings(case), **how})
+    images = data()
+    if case == "mixup":  # as a tuple, which `fit` takes, too
+        images = images.images, images.labels
+    history = neocog.fit(net, images, **{**settings(case), **how})
     return history, net.state_dict()
 
 
