@@ -62,7 +62,7 @@ def decoded(network, files, labels):
         validation=0,
         size=network.input_shape[1],
         channels=3,
-        resize="stretch",
+        resize=neocog.Resize("stretch", "bicubic"),
     )
     return data.train
 
