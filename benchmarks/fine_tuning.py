@@ -2,8 +2,8 @@
 
     pip install 'neocog[pretrained]' elpv-dataset
     python benchmarks/fine_tuning.py [--depth head|blocks|all|auto] [--splits 5]
-        [--place blocks.4.2.add] [--views flips] [--passes 8] [--lr 0.0004] [--minutes 4] [--threads N]
-        [--warm]
+        [--place blocks.4.2.add] [--views flips] [--passes 8] [--lr 0.0004] [--minutes 4]
+        [--threads N] [--warm]
 
 2,624 gray photographs of 300 × 300; three quarters of each class are trained on. A cell counts as
 defective where its probability is above ½, and functional else. Time is of everything: decoding,
