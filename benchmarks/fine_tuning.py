@@ -1,8 +1,9 @@
 """Fine-tuning on the solar cells of elpv-dataset: accuracy, time and memory, splits by splits.
 
     pip install 'neocog[pretrained]' elpv-dataset
-    python benchmarks/fine_tuning.py [--depth head|blocks|all|auto] [--splits 5] [--place blocks.4.2.add]
-        [--views flips] [--passes 8] [--lr 0.0004] [--minutes 4] [--threads N] [--warm]
+    python benchmarks/fine_tuning.py [--depth head|blocks|all|auto] [--splits 5]
+        [--place blocks.4.2.add] [--views flips] [--passes 8] [--lr 0.0004] [--minutes 4]
+        [--threads N] [--warm]
 
 2,624 gray photographs of 300 × 300; three quarters of each class are trained on. A cell counts as
 defective where its probability is above ½, and functional else. Time is of everything: decoding,
@@ -62,7 +63,7 @@ def decoded(network, files, labels):
         validation=0,
         size=network.input_shape[1],
         channels=3,
-        resize="stretch",
+        resize=neocog.Resize("stretch", "bicubic"),
     )
     return data.train
 
