@@ -14,7 +14,6 @@ from neocog.layers import Flatten, Linear
 from neocog.settings.training import TrainingSettings
 from neocog.training.restarting import check_restartable, goes_on_in
 from neocog.training.together import processes_of
-from neocog.tuning.tune import storage_of
 
 #: As torchrun sets them, of the second of two processes on one machine.
 VARIABLES = {
@@ -106,7 +105,7 @@ def test_what_one_process_does_is_refused_to_several(said):
     check_alone("tune")
     said()
     with pytest.raises(NeocogError, match=r"^tune works in one process, and torchrun"):
-        storage_of(None, None)
+        check_alone("tune")
 
 
 def test_a_run_that_torchrun_may_start_anew_needs_a_folder():

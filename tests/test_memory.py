@@ -47,7 +47,7 @@ def test_a_command_without_memory_says_so(monkeypatch, capsys):
     def greedy(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr("neocog.cli.models.make", greedy)
+    monkeypatch.setattr("neocog.cli.models.cost", greedy)
     assert main(["models"]) == 1
     out, err = capsys.readouterr()
     assert out == ""

@@ -208,7 +208,7 @@ def test_a_file_is_there_whole_or_not_at_all(predict, here, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("neocog.cli.predict._best", interrupted)
+    monkeypatch.setattr("neocog.cli.predict.best_of", interrupted)
     before = sorted(here.iterdir())
     assert predict("photos", "-o", "a.csv")[0] == 130
     assert predict("photos", "-o", "new.csv")[0] == 130

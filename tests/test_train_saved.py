@@ -89,7 +89,7 @@ def test_the_configuration_names_the_file_from_anywhere(first, train, here):
         (("--model", "first", "--width", 2), "--width 2 is for models by name"),
         (("--model", "first", "--size", 64), "takes images of the shape"),
         (("--model", "gone.onnx"), "gone.onnx: there is no such file"),
-        (("--model", "photos/cat"), "is not a run folder"),
+        (("--model", "photos/cat"), "is no folder of a model"),
     ],
 )
 def test_what_does_not_fit_is_refused(first, command, arguments, message):

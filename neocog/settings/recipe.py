@@ -37,7 +37,7 @@ VIEWS = ("flip", "flip+shift")
 #: What learns of a network that was trained on other pictures; see `neocog.fine_tune`.
 DEPTHS = ("auto", "head", "blocks", "all")
 #: Sets of views of the pictures that it learns from.
-VIEW_SETS = ("none", "mirror", "flips", "crops")
+VIEW_SETS = ("whole", "mirror", "flips", "crops")
 
 _MINUTES = {"s": 1 / 60, "m": 1.0, "h": 60.0}
 

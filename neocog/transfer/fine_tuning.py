@@ -94,8 +94,9 @@ def fine_tune(
         depth: as above.
         validation: pictures that are evaluated after every epoch, as in `neocog.fit`.
         classes: names of the classes, to travel with the network.
-        views: what the training pictures are seen in: "none" but themselves, "mirror" images,
-            "flips" in four ways, or "crops"; "mirror" if None, or "none" where all are gray.
+        views: what the training pictures are seen in: "whole" as they are, with "mirror" images,
+            with "flips" in four ways, or with "crops"; "mirror" if None, or "whole" where all are
+            gray.
         place: the layer behind which all learn, for "blocks"; chosen by the minutes if None.
         minutes: what "auto" and "blocks" may take, by an estimate for two cores.
         settings: of the steps; `threads`, `seed` and `loss` apply to all depths. The default is

@@ -44,7 +44,7 @@ _LOWER_PART = 0.5
 def views_for(data: Dataset, views: str | None) -> str:
     """The set of views: the one that was said, else mirror images of what has colors."""
     if views is None:
-        return "none" if are_gray(data.images) else "mirror"
+        return "whole" if are_gray(data.images) else "mirror"
     return check_views(views)
 
 
@@ -182,7 +182,7 @@ class Task:
         )
         optimizer = self.settings.optimizer
         optimizer = replace(optimizer, groups=(*optimizer.groups, *groups))
-        flip = "random" if self.views != "none" else None
+        flip = "random" if self.views != "whole" else None
         settings = replace(
             self.settings,
             optimizer=optimizer,

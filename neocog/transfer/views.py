@@ -33,7 +33,7 @@ _CROPS = tuple(f"crop{n}" for n in range(1, len(_CORNERS) + 1))
 #: Sets of views by name. Which of them suit depends on the pictures: letters have no mirror images,
 #: and what is photographed from above has no up and down.
 VIEW_SETS = {
-    "none": ("whole",),
+    "whole": ("whole",),
     "mirror": ("whole", "mirror"),
     "flips": ("whole", "mirror", "flip", "turn"),
     "crops": ("whole", "mirror", *_CROPS),

@@ -110,7 +110,9 @@ def test_commands_say_that_they_compile(command, with_data, model, pictures, mon
         assert code == 0
         assert re.fullmatch(said, err)
     code, _, err = command("train", "--epochs", 1)
-    assert re.fullmatch(f"{said}(Compiled in .*\n)?Epoch 1 of 1: loss .*\n({said})+", err)
+    assert re.fullmatch(
+        f"Engine: .*\n{said}(Compiled in .*\n)?Epoch 1 of 1: loss .*\n({said})+", err
+    )
 
 
 def test_evaluate_asks_for_data_that_it_cannot_know(command, model):

@@ -58,7 +58,7 @@ def test_built_in_data_from_end_to_end(here):
     # No escape sequences, no redrawn lines: a line an epoch, and words on compiling.
     assert "\x1b" not in out + err
     assert "\r" not in out + err
-    said = r"Compil(ing \d+ kernels|ed in )|Epoch 1 of 1: loss "
+    said = r"Engine: |Compil(ing \d+ kernels|ed in )|Epoch 1 of 1: loss "
     assert all(re.match(said, line) for line in err.splitlines())
 
     code, out, err = ended("evaluate", folder, "--json", cwd=here)
@@ -149,6 +149,7 @@ def test_signals_end_a_training_and_keep_what_was_done(long_run, here, name, cod
 def test_ctrl_c_while_compiling_leaves_nothing(long_run, here, monkeypatch):
     monkeypatch.setenv("NEOCOG_CACHE_DIR", str(here / "kernels"))
     process = long_run(40, "--epochs", 1, "--out", "new/out")
+    assert process.stderr.readline().startswith("Engine: ")
     assert re.match(r"Compiling \d+ kernels", process.stderr.readline())
     assert (here / "new" / "out" / "run.json").exists()
     process.send_signal(signal.SIGINT)
@@ -198,7 +199,8 @@ def test_a_training_whose_reader_leaves_goes_on_and_is_kept(long_run, here):
     process.stdout.close()
     assert process.wait(timeout=60) == 141
     err = process.stderr.read()
-    assert [line for line in err.splitlines() if not line.startswith(("Compil", "Epoch "))] == []
+    chatter = ("Engine: ", "Compil", "Epoch ")
+    assert [line for line in err.splitlines() if not line.startswith(chatter)] == []
     process.stdout = None
     info = json.loads((here / "out" / "run.json").read_text())
     assert (info["status"], info["steps"]) == ("finished", 20 * 100)

@@ -173,8 +173,9 @@ def test_no_more_files_can_be_opened(monkeypatch, limited, caplog):
     with served(neocog.models.simple_cnn(), None) as page:
         broken.set()
         with connect(page):
-            time.sleep(1.0)
-            assert 1 <= len(tries) <= 400
+            time.sleep(0.5)
+            # asyncio tries as often as its backlog is long, and then waits a second.
+            assert 1 <= len(tries) <= 128
             broken.clear()
         assert page.send("GET", "/api/state")[0] == 200
     assert caplog.text == ""

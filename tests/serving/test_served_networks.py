@@ -114,6 +114,7 @@ def test_numbers(tmp_path):
         )
 
 
+@pytest.mark.thorough
 def test_a_large_network(tmp_path):
     network = models.make("resnet8", 5, input_shape=(3, 224, 224))
     network.initialize(0)

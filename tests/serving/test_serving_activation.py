@@ -3,9 +3,11 @@
 import socket
 from pathlib import Path
 
+import pytest
 from served import picture, read_reply, serving, wait_until
 
 
+@pytest.mark.thorough
 def test_a_restart_loses_no_connection(model, tmp_path):
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
         port = listener.getsockname()[1]

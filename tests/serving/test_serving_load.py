@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 from served import PATIENCE, Good, base64_of, encoded, picture, read_reply, serving, wait_until
 
+pytestmark = pytest.mark.thorough
+
 # Seconds that a good client may have to wait.
 WITHIN = 1.0
 

@@ -115,7 +115,7 @@ def test_several_labels_and_numbers(loss, columns, depth):
 
 def test_pictures_of_no_color_have_no_mirror_images_unless_asked():
     gray = np.repeat(TRAIN.images[..., :1], 3, axis=3)
-    assert tuned("head", (gray, TRAIN.labels)).views == "none"
+    assert tuned("head", (gray, TRAIN.labels)).views == "whole"
     assert tuned("head", (gray, TRAIN.labels), views="flips").views == "flips"
     assert tuned("head").views == "mirror"
 

@@ -50,7 +50,7 @@ def test_the_head(given, tmp_path, capsys):
 
 
 def test_the_last_blocks(given, tmp_path, capsys):
-    words = ["--transfer", "blocks", "--views", "none", "--epochs", "2", "--time", "90s"]
+    words = ["--transfer", "blocks", "--views", "whole", "--epochs", "2", "--time", "90s"]
     assert main([*given, *words]) == 0
     assert "learn, as 90 s are allowed" in capsys.readouterr().err
     run = tmp_path / "run"
