@@ -1,8 +1,8 @@
 """Several pages of one explorer, and what happens when they are closed."""
 
-import asyncio
 import threading
 
+from event_loop import run_async
 from explorer_networks import DATA, assert_same, fitted
 from exploring import PATIENCE, Listener, served
 
@@ -119,7 +119,7 @@ def test_events_are_never_queued():
         await stream.aclose()
         assert events.listeners == 0
 
-    asyncio.run(run())
+    run_async(run())
 
 
 def test_a_heartbeat_where_nothing_happens():
@@ -134,7 +134,7 @@ def test_a_heartbeat_where_nothing_happens():
         events.close()
         assert [event async for event in stream] == []
 
-    asyncio.run(run())
+    run_async(run())
 
 
 def test_events_come_from_any_thread():
@@ -147,7 +147,7 @@ def test_events_come_from_any_thread():
         assert await anext(stream) == b"new"
         await stream.aclose()
 
-    asyncio.run(run())
+    run_async(run())
 
 
 def test_how_long_nobody_listens():
@@ -166,7 +166,7 @@ def test_how_long_nobody_listens():
         await streams[1].aclose()
         assert events.alone_since() == 9
 
-    asyncio.run(run())
+    run_async(run())
 
 
 def test_closing_ends_training_and_streams(network):

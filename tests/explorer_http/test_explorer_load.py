@@ -1,6 +1,5 @@
 """Many requests at once: streams, bodies, connections and heads within bounds."""
 
-import asyncio
 import contextlib
 import errno
 import socket
@@ -12,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from event_loop import run_async
 from exploring import PATIENCE, Listener, Page, served
 from requests_by_hand import error, request_head, wait_until
 
@@ -56,7 +56,7 @@ def test_events_count_their_listeners_as_they_come():
         await streams[0].aclose()
         await anext(events.listen(1.0))
 
-    asyncio.run(run())
+    run_async(run())
 
 
 def test_bodies_in_memory_are_bounded(limited):

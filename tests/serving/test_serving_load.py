@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from event_loop import run_async
 from PIL import Image
 from served import PATIENCE, Good, base64_of, encoded, picture, read_reply, serving, wait_until
 
@@ -80,7 +81,7 @@ def test_200_slow_clients(server):
 def test_2000_parallel_requests(server):
     before = server.memory()
     with Good(server, picture()) as good:
-        statuses = asyncio.run(ask(server, picture(1), 2000))
+        statuses = run_async(ask(server, picture(1), 2000))
         time.sleep(0.2)
     assert len(statuses) == 2000
     assert set(statuses) <= {200, 503}
@@ -133,7 +134,7 @@ def test_bombs(server):
         return await asyncio.gather(*(ask(server, body, 5, kind) for body, kind in kinds))
 
     with Good(server, picture()) as good:
-        statuses = asyncio.run(send_all())
+        statuses = run_async(send_all())
     assert {one for some in statuses for one in some} <= {200, 400, 413, 503}
     assert_good(good)
     wait_until(lambda: server.memory() - before < 128 * 2**20, 60)

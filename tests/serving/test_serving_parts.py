@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from event_loop import run_async
 from PIL import Image
 from served import encoded
 
@@ -52,7 +53,7 @@ def test_what_comes_during_a_batch_is_the_next_one():
         assert [int(row[0][0]) for row in rows] == list(range(7))
         assert model.sizes == [1, 4, 2]
 
-    asyncio.run(run())
+    run_async(run())
 
 
 def test_a_batch_of_slow_pictures_is_small():
@@ -69,7 +70,7 @@ def test_a_batch_of_slow_pictures_is_small():
         await batching.predict(slow, [image(1)])
         assert slow.sizes == [1]
 
-    asyncio.run(run())
+    run_async(run())
 
 
 def test_pictures_wait_for_others_only_while_nothing_is_computed():
@@ -83,7 +84,7 @@ def test_pictures_wait_for_others_only_while_nothing_is_computed():
         await asyncio.gather(*asked)
         assert model.sizes == [3]
 
-    asyncio.run(run())
+    run_async(run())
 
 
 def test_pictures_of_two_models_are_in_two_batches():
@@ -96,7 +97,7 @@ def test_pictures_of_two_models_are_in_two_batches():
         await asyncio.gather(*(batching.predict(each, [image(1)]) for each in order))
         assert (one.sizes, other.sizes) == ([2, 1], [1])
 
-    asyncio.run(run())
+    run_async(run())
 
 
 def test_an_error_of_a_batch_is_told_and_the_next_one_goes_on():
@@ -109,7 +110,7 @@ def test_an_error_of_a_batch_is_told_and_the_next_one_goes_on():
         assert found.value.status == 500
         assert (await batching.predict(model, [image(7)]))[0][0] == 7
 
-    asyncio.run(run())
+    run_async(run())
 
 
 def test_what_would_wait_too_long_is_refused_at_once():
@@ -127,7 +128,7 @@ def test_what_would_wait_too_long_is_refused_at_once():
         model.go.set()
         await asyncio.gather(*asked)
 
-    asyncio.run(run())
+    run_async(run())
 
 
 def receiver(*parts):
@@ -163,7 +164,7 @@ def test_the_oldest_upload_goes_first():
         await asyncio.gather(young, return_exceptions=True)
         assert bodies.size == 0
 
-    asyncio.run(run())
+    run_async(run())
 
 
 def pictures():
