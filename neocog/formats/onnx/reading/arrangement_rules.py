@@ -123,8 +123,9 @@ def _seen_as(call: Call, x: Signal, target: Sequence[int]) -> Signal:
         plain = (batch, *shape)
         if target == plain and x.order in (GROUPS, ROWS):
             return x.seen(PLAIN)
-        if target == plain and x.order == SHUFFLED:
-            return call.add(call.made(ChannelShuffle, x.groups), x.seen(PLAIN))
+        if x.order == SHUFFLED and target in (plain, (batch, math.prod(shape))):
+            shuffled = call.add(call.made(ChannelShuffle, x.groups), x.seen(PLAIN))
+            return _seen_as(call, shuffled, target)  # PyTorch's exporter flattens in the same node
         if target == (batch, math.prod(shape)) and (
             x.order in (PLAIN, GROUPS, ROWS) or (x.order == PIXELS and shape[1:] == (1, 1))
         ):
