@@ -292,3 +292,9 @@ def test_importing_neocog_alone_is_light():
         check=True,
     )
     assert done.stdout.strip() == ""
+
+
+def test_files_of_tests_have_names_of_their_own():
+    """pytest imports them, and what they share, by the name without the folder."""
+    names = [path.name for path in TESTS if path.name != "conftest.py"]
+    assert sorted(names) == sorted(set(names))
