@@ -150,7 +150,7 @@ ONE = pictures(9)
          "are 20 × 24, and the network takes 24 × 24"),
         (ONE, {"place": "block9"}, ArchitectureError, "cannot be cut at 'block9'"),
         (ONE, {"depth": "deep"}, NeocogError, "depth \\(='deep'\\) must be 'auto', 'head'"),
-        (ONE, {"views": "all"}, NeocogError, "views \\(='all'\\) must be 'none'"),
+        (ONE, {"views": "all"}, NeocogError, "views \\(='all'\\) must be 'whole'"),
         (ONE, {"minutes": 0}, NeocogError, "minutes \\(=0\\) must be a number above 0"),
         (ONE, {"validation": (ONE.images[:, :20], ONE.labels)}, DataError, "20 × 24"),
         ((ONE.images, np.ones((9, 2), np.float32)), {}, DataError, "one number for each image"),
