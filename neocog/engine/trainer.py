@@ -10,6 +10,12 @@ from neocog.arrays import as_images
 from neocog.engine.cores import useful_threads
 from neocog.engine.lowering import lower
 from neocog.engine.ops import Op
+from neocog.engine.order_of_batches import (
+    check_order,
+    constant_rates,
+    run_order,
+    steps_between,
+)
 from neocog.engine.prefetch import prefetch
 from neocog.engine.program import Program
 from neocog.engine.program_options import ProgramOptions
@@ -259,10 +265,9 @@ class Trainer:
             # Statistics that stand still are not measured anew in a step, which gives the scales.
             write_scales(self._program, self._ops, {**self._given, **self.parameters()})
         self._order = np.ascontiguousarray(order)
-        if len(order) and not 0 <= order.min() <= order.max() < len(self._images):
-            raise DataError(f"The order has indices outside 0 to {len(self._images) - 1}.")
+        check_order(order, len(self._images))
         if rates is None:
-            rates = np.tile([1.0, np.nan, np.nan, 0.0], (max(1, len(record)), 1))
+            rates = constant_rates(len(record))
         self._rates = np.ascontiguousarray(rates, np.float64)
         if "augment" in self._program.plan.buffers:
             self._program.memory.array("augment", np.int64)[1] = self.epochs
@@ -281,24 +286,15 @@ class Trainer:
 
     def finished(self, batches: int, of: int, first: int = 0) -> None:
         """Count what a run did: it has come from batch `first` to `batches` of so many."""
-        before = first // self._accumulate
-        whole = batches == of
-        after = -(-batches // self._accumulate) if whole else batches // self._accumulate
-        self.steps += after - before
+        self.steps += steps_between(first, batches, of, self._accumulate)
         self._batches += batches - first
-        self.epochs += whole
+        self.epochs += batches == of
 
     def run(
         self, order: NDArray[np.int64], rates: NDArray[np.float64] | None = None
     ) -> NDArray[np.float64]:
         """Take a step for each batch of `order`; gives the mean loss of each finished batch."""
-        record = np.full(-(-len(order) // self.batch_size), np.nan)
-        try:
-            self.start(order, record, rates).finish()
-        finally:
-            done = self.end()
-            self.finished(done, len(record))
-        return record[:done]
+        return run_order(self, order, rates)
 
     def profile(self) -> list[tuple[str, float]]:
         """Microseconds of each kernel in one step, each alone on one thread with warm caches.

@@ -17,10 +17,16 @@ from torch.nn.parallel import DistributedDataParallel
 from neocog.engine.cores import useful_threads
 from neocog.engine.lowering import lower
 from neocog.engine.ops import DropoutOp
+from neocog.engine.order_of_batches import (
+    check_order,
+    constant_rates,
+    run_order,
+    steps_between,
+)
 from neocog.engine.prefetch import prefetch
 from neocog.engine.running import Run
 from neocog.engine.trainer import check_images
-from neocog.errors import DataError, NeocogError
+from neocog.errors import NeocogError
 from neocog.kernels.runtime.workers import ASKED, CONTROL_SIZE, DONE
 from neocog.layers import Conv2d, Graph
 from neocog.losses import check_targets
@@ -255,10 +261,9 @@ class TorchTrainer:
         See `neocog.engine.Trainer.start`.
         """
         self.end()
-        if len(order) and not 0 <= order.min() <= order.max() < len(self._images):
-            raise DataError(f"The order has indices outside 0 to {len(self._images) - 1}.")
+        check_order(order, len(self._images))
         if rates is None:
-            rates = np.tile([1.0, np.nan, np.nan, 0.0], (max(1, len(record)), 1))
+            rates = constant_rates(len(record))
         order = np.array(order, np.int64)
         batches = -(-len(order) // self.batch_size)
         until = batches if until is None else min(until, batches)
@@ -274,23 +279,14 @@ class TorchTrainer:
 
     def finished(self, batches: int, of: int, first: int = 0) -> None:
         """Count what a run did: it has come from batch `first` to `batches` of so many."""
-        accumulate = self._settings.accumulate
-        whole = batches == of
-        after = -(-batches // accumulate) if whole else batches // accumulate
-        self.steps += after - first // accumulate
-        self.epochs += whole
+        self.steps += steps_between(first, batches, of, self._settings.accumulate)
+        self.epochs += batches == of
 
     def run(
         self, order: NDArray[np.int64], rates: NDArray[np.float64] | None = None
     ) -> NDArray[np.float64]:
         """Take a step for each batch of `order`; gives the mean loss of each finished batch."""
-        record = np.full(-(-len(order) // self.batch_size), np.nan)
-        try:
-            self.start(order, record, rates).finish()
-        finally:
-            done = self.end()
-            self.finished(done, len(record))
-        return record[:done]
+        return run_order(self, order, rates)
 
     @property
     def done(self) -> int:
