@@ -1,11 +1,16 @@
 """PyTorch's exporters of ONNX; the first is its older one."""
 
+import functools
 import warnings
 
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
+_registry = pytest.importorskip("torch.onnx._internal.exporter._registration").ONNXRegistry
+
+# PyTorch parses the sources of all its operators anew for each file, which takes most of the time.
+_registry.from_torchlib = staticmethod(functools.cache(_registry.from_torchlib))
 
 EXPORTERS = {
     "first": {"dynamo": False, "opset_version": 17},

@@ -1,7 +1,6 @@
 """Files that somebody made to do harm: each is refused at once, by one message.
 
-A process of its own reads them all, so that what it takes can be seen: about a second and less than
-100 MB a file.
+A process of its own reads each, so that what it takes can be seen: less than a second and 100 MB.
 """
 
 import json
@@ -123,7 +122,25 @@ def layer(kind: str, **arguments: object) -> list[dict[str, object]]:
 
 
 CONV = {"in_channels": 1, "out_channels": 1, "kernel_size": 1}
+
+
+def nested(depth: int, count: int) -> list[dict[str, object]]:
+    """Layers within layers of long names, all of which are in the names of the innermost."""
+    layers: list[dict[str, object]] = [{"name": f"{n}", "type": "ReLU"} for n in range(count)]
+    for _ in range(depth):
+        layers = [{"name": "n" * 900, "type": "Sequential", "layers": layers}]
+    return layers
+
+
+def misspelled(count: int) -> list[dict[str, object]]:
+    """Many nodes of similar names, and one that reads none of them."""
+    nodes = [{"name": "n" * 90 + f"{n}", "type": "ReLU", "inputs": []} for n in range(count)]
+    return [*nodes, {"name": "last", "type": "ReLU", "inputs": ["n" * 95]}]
+
+
 MODELS = {
+    "names within names": described(layers=nested(100, 9_000)),
+    "similar names": described(version=2, nodes=misspelled(9_000)),
     "long": model_file(b'{"a":[' + b"{}," * 6_000_000 + b"{}]}"),
     "values": model_file(b'{"a":[' + b"{}," * 1_000_000 + b"{}]}"),
     "deep": model_file(b"[" * 3_000_000),

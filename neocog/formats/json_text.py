@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 from neocog.errors import FormatError
 
-__all__ = ["MOST_BYTES", "as_list", "as_object", "json_object", "too_large"]
+__all__ = ["MOST_BYTES", "as_list", "as_object", "json_object", "json_value", "too_large"]
 
 # A ResNet of 1,001 layers has a text of 1.0 MB with 76,000 values. Each value takes some 100
 # bytes of memory, however short it is in the file.
@@ -15,7 +15,12 @@ _MOST_VALUES = 400_000
 
 
 def json_object(text: object, what: str) -> dict[str, Any]:
-    """The object that a JSON text holds.
+    """The object that a JSON text holds, as `json_value`; raises `FormatError`."""
+    return as_object(json_value(text, what), what)
+
+
+def json_value(text: object, what: str) -> Any:
+    """What a JSON text holds.
 
     Args:
         text: str or bytes.
@@ -40,10 +45,9 @@ def json_object(text: object, what: str) -> dict[str, Any]:
     if (why := too_large(len(content), content, what)) is not None:
         raise FormatError(why)
     try:
-        value = json.loads(text, object_pairs_hook=without_repeats, parse_constant=refuse)
+        return json.loads(text, object_pairs_hook=without_repeats, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
         raise FormatError(f"its {what} is damaged: {error}.") from None
-    return as_object(value, what)
 
 
 def too_large(size: int, text: bytes, what: str = "header") -> str | None:

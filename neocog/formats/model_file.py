@@ -40,13 +40,14 @@ from neocog.errors import ArchitectureError, FormatError, NeocogError, is_plain,
 from neocog.files import open_regular, write_bytes
 from neocog.formats.json_text import MOST_BYTES, as_list, as_object, json_object, too_large
 from neocog.formats.parts import ModelParts
-from neocog.layers import Graph, chain, describe, state_dtype
+from neocog.layers import Graph, Shape, chain, describe, state_dtype
 from neocog.layers.registry import build_nodes, build_row, describe_node
 from neocog.limits import require_memory
 from neocog.preprocessing import Preprocessing, Resize
 from neocog.settings.training import LOSSES
 
 __all__ = [
+    "check_shape",
     "check_shapes",
     "check_tensors",
     "check_version",
@@ -64,6 +65,8 @@ __all__ = [
 _CHAIN, _NODES = 1, 2
 _MOST_LAYERS = 10_000
 _LONGEST_NAME = 1000
+# Of all layers' full names. A ResNet of 1,001 layers has 120,000.
+_MOST_NAME_CHARACTERS = 2**22
 _TYPES = {np.dtype(np.float32): "F32", np.dtype(np.int64): "I64"}
 # Largest output of a layer for one image: 64 maps of 1024 × 1024, 256 MiB of float32.
 _LARGEST_OUTPUT = 2**26
@@ -280,8 +283,13 @@ def network_described(description: dict[str, Any]) -> ModelParts:
 def check_shapes(graph: Graph) -> None:
     """Raise `FormatError` if a network from a file has absurdly large outputs for an image."""
     for name, output in {"input": graph.input_shape, **graph.shapes}.items():
-        if math.prod(output) > _LARGEST_OUTPUT:
-            raise FormatError(f"{name}: the shape {output} is absurdly large.")
+        check_shape(name, output)
+
+
+def check_shape(name: str, output: Shape) -> None:
+    """Raise `FormatError` if what a layer of a file gives is absurdly large."""
+    if math.prod(output) > _LARGEST_OUTPUT:
+        raise FormatError(f"{name}: the shape {output} is absurdly large.")
 
 
 def _check_layers(entries: list[Any]) -> None:
@@ -290,19 +298,28 @@ def _check_layers(entries: list[Any]) -> None:
     `build_row` refuses bad arguments and layers that are nested too deeply, and `build_nodes`
     checks the names of a node's inputs.
     """
-    waiting, count = list(entries), 0
+    waiting, count, characters = [(entry, 0) for entry in entries], 0, 0
     while waiting:
-        layer = as_object(waiting.pop(), "layer")
+        entry, before = waiting.pop()
+        layer = as_object(entry, "layer")
         count += 1
+        # A layer's full name has those of all that it lies in.
+        length = before + len(str(layer.get("name", ""))) + 1
+        characters += length
         for key, value in layer.items():
             if key == "layers":  # of a Sequential
-                waiting += as_list(value, "list of layers")
+                waiting += [(one, length) for one in as_list(value, "list of layers")]
             elif isinstance(value, dict):  # of a Residual
-                waiting.append(value)
+                waiting.append((value, length + len(key) + 1))
             elif key not in ("name", "type", "inputs"):
                 _check_argument(value, printable(key))
     if count > _MOST_LAYERS:
         raise FormatError(f"it has {count} layers, more than {_MOST_LAYERS}.")
+    if characters > _MOST_NAME_CHARACTERS:
+        raise FormatError(
+            f"the names of its layers have {characters:,} characters altogether; up to "
+            f"{_MOST_NAME_CHARACTERS:,} are read."
+        )
 
 
 def _check_argument(value: object, key: str) -> None:

@@ -16,7 +16,7 @@ __all__ = ["Other", "Parsed", "parse"]
 
 # A ResNet of 1,001 layers with Adam's state has 500,000 instructions and makes 15,000 tensors.
 _MOST_INSTRUCTIONS = 750_000
-_MOST_TENSORS = 50_000
+_MOST_TENSORS = 20_000
 _MOST_DIMENSIONS = 32
 # More than in any file, and far below the limits of NumPy's integers.
 _MOST_NUMBERS = 2**48

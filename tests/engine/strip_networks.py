@@ -28,6 +28,7 @@ from neocog.layers import (
     SiLU,
     Slice,
     Upsample,
+    ZeroPad2d,
 )
 from neocog.network import Network
 
@@ -117,6 +118,7 @@ def _others(channels):
         sides.map(AdaptiveAvgPool2d),
         sides.map(AdaptiveMaxPool2d),
         scales.map(lambda scale: Upsample(scale_factor=scale)),
+        st.tuples(*[st.integers(0, 3)] * 4).map(ZeroPad2d),
         *([st.just(LayerNorm2d(channels))] if channels > 4 else []),
     )
 

@@ -239,7 +239,7 @@ def test_commands(server, command, tmp_path, monkeypatch):
     }
     code, _, err = command("push", "simple-cnn", "jo/new")
     assert code == 1
-    assert "there is nothing to push yet" in err
+    assert "simple-cnn is a network without weights. Train it first" in err
 
 
 def everything_in_bytes(folder):
@@ -259,3 +259,18 @@ def test_in_a_process_of_its_own(server, tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert_is(tmp_path / "flowers", network())
+
+
+def test_a_file_for_the_library_s_cache(server):
+    """It is downloaded once, unless it is too large."""
+    server.repositories["timm/flowers"] = {"config.json": b"{}" * 10}
+    with pytest.raises(FormatError, match=r"config\.json has 0\.0 MiB; up to 0\.0 MiB are taken"):
+        hub.cached_file("timm/flowers", "config.json", 19)
+    with pytest.raises(FormatError, match=r"timm/flowers has no model\.bin\."):
+        hub.cached_file("timm/flowers", "model.bin", 20)
+    assert not any("resolve" in path for _method, path in server.asked)
+    path = hub.cached_file("timm/flowers", "config.json", 20)
+    assert path.read_bytes() == b"{}" * 10
+    asked = len(server.asked)
+    assert hub.cached_file("timm/flowers", "config.json", 20) == path
+    assert len(server.asked) == asked

@@ -11,26 +11,18 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from kernel_caller import maps, places
 
-# Where each example compiles kernels of its own (`shapes`) there are few, and none to make a
-# failure smaller. In a width that was asked for (`test_widths.py`) only those that are written out
-# are left, but for what no width changes: that is marked `once`.
+# A width that was asked for (`test_widths.py`) has fewer examples, and a plain pytest, which leaves
+# thorough tests out, has fewer examples and kinds of kernels.
 ANOTHER_WIDTH = bool(os.environ.get("NEOCOG_LANES"))
-PHASES = (Phase.explicit,) if ANOTHER_WIDTH else (Phase.explicit, Phase.generate)
-# A plain pytest, which leaves thorough tests out, generates one.
 THOROUGH = bool(os.environ.get("NEOCOG_THOROUGH"))
 
 #: A test, or a parameter, that is not repeated in other widths.
 once = pytest.mark.own_width
 
 
-def shapes(examples):
-    examples = examples if THOROUGH else 1
-    return settings(max_examples=examples, deadline=None, derandomize=True, phases=PHASES)
-
-
 def sizes(examples):
-    """As `shapes`, for kernels that read their sizes when they run: many, also in other widths."""
-    examples = examples * 10 if THOROUGH else examples
+    """Examples of sizes, which a kernel reads when it runs: many cost less than one kernel."""
+    examples = examples * 5 if THOROUGH and not ANOTHER_WIDTH else examples
     phases = (Phase.explicit, Phase.generate)
     return settings(max_examples=examples, deadline=None, derandomize=True, phases=phases)
 

@@ -4,7 +4,6 @@ from math import nan
 
 import numpy as np
 from cases import (
-    THOROUGH,
     double,
     example,
     generator,
@@ -12,11 +11,12 @@ from cases import (
     magnitude,
     once,
     real,
+    sizes,
     unwritten,
     whole,
     wild,
 )
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from kernel_caller import (
     assert_within,
@@ -51,7 +51,6 @@ from neocog.kernels.linear.gradient import (
 )
 from neocog.kernels.linear.tiling import FullyConnected
 
-many_shapes = settings(max_examples=400 if THOROUGH else 60, deadline=None, derandomize=True)
 OUTPUTS = st.one_of(st.integers(1, 40), st.sampled_from([84, 100, 120]))
 
 
@@ -81,7 +80,7 @@ def on_linear_shapes(test):
     test = given(case=linears())(test)
     for add in linear_shapes:
         test = add(test)
-    return many_shapes(test)
+    return sizes(60)(test)
 
 
 def linear_layout(case):

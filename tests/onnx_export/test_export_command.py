@@ -109,7 +109,7 @@ def test_a_pth_whose_network_is_named(command, model):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["simple-cnn"], "simple-cnn is a network without weights: there is nothing to export"),
+        (["simple-cnn"], "simple-cnn is a network without weights. Train it first"),
         (["gone.safetensors"], "there is no such file"),
         (["run", "--out", "mine.onnx"], "mine.onnx exists, and nothing is overwritten"),
         (["run", "--out", "a.h5"], "the name must end in one of"),

@@ -12,12 +12,22 @@ from onnx_networks import BOUND, apart, by_hand, named, noise, onnx, settled
 from neocog.formats.onnx.fingerprint import DESCRIPTION
 from neocog.formats.onnx.writing.session import OnnxSession
 from neocog.formats.onnx.writing.writer import make_onnx
-from neocog.models import MODELS, SMALL_IMAGES
+from neocog.models import PHOTOGRAPHS, SMALL_IMAGES, make
 from neocog.network_files import load
 
 GRAPHS = ("three_lanes", "of_sums", "of_products", "of_parts", "of_channels", "of_many_inputs")
+
+
+def for_photographs(name):
+    """A network for photographs; small ones show the same in a part of the time."""
+    if name == "vgg11-bn":  # of a hundred million weights, a part; PyTorch pools 7 × 7 maps alone
+        return settled(make(name, width=1 / 8))
+    return settled(make(name, input_shape=(3, 64, 64)))
+
+
 NETWORKS = {
-    **{name: lambda name=name: named(name) for name in MODELS},
+    **{name: lambda name=name: named(name) for name in SMALL_IMAGES},
+    **{name: lambda name=name: for_photographs(name) for name in PHOTOGRAPHS},
     **{name: lambda name=name: settled(getattr(graph_networks, name)()) for name in GRAPHS},
 }
 
@@ -89,7 +99,7 @@ QUICK = (*SMALL_IMAGES, *GRAPHS)
 
 
 def marked(name, *, slow=False):
-    """Networks for photographs take seconds, too."""
+    """Deep networks take seconds, too."""
     return [pytest.mark.thorough] if slow or name not in QUICK else []
 
 
@@ -109,6 +119,16 @@ def test_scores(journey, name, tmp_path):
     images = noise(network, 3)
     found = JOURNEYS[journey](network, images, tmp_path)
     assert apart(found, network.predict_scores(images)) < BOUND
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", PHOTOGRAPHS)
+def test_scores_at_the_networks_own_size(name, tmp_path):
+    network = named(name)
+    images = noise(network, 1)
+    scores = network.predict_scores(images)
+    assert apart(in_onnx_runtime(network, images, tmp_path), scores) < BOUND
+    assert apart(in_pytorch(network, images, tmp_path), scores) < BOUND
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=marked(name)) for name in NETWORKS])

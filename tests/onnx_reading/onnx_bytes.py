@@ -4,6 +4,8 @@ import struct
 
 
 def varint(number):
+    if 0 <= number < 0x80:
+        return bytes((number,))
     number &= 2**64 - 1
     parts = bytearray()
     while number > 0x7F:
@@ -41,6 +43,11 @@ def node(operator, inputs, outputs, *attributes, name="", domain=""):
         (3, name), (4, operator), (7, domain),
         *((5, one) for one in attributes),
     )  # fmt: skip
+
+
+def odd_node(inputs, outputs):
+    """A node that is refused when its layer is made, after all before it."""
+    return node("Relu", inputs, outputs, attribute("mood", (3, 1)))
 
 
 def value(name, shape, kind=1):

@@ -162,7 +162,7 @@ REFUSED = {
     "long name": (through("R" * 2000), "name of 2,000 bytes"),
     "wrong metadata": (
         model(small(), (14, message((1, "neocog"), (2, "{")))),
-        "'neocog' in its metadata is damaged"
+        "its metadata's 'neocog' is damaged"
     ),
     "metadata of another network": (
         model(small(), (14, message((1, "neocog.preprocessing"),
@@ -173,6 +173,34 @@ REFUSED = {
         through("Pad", inputs=("p", "s"), tensors=[
             tensor("s", (8,), struct.pack("<8q", 0, 0, 2**40, 0, 0, 0, 2**40, 0), 7)]),
         r"node 'odd' \(Pad\): ZeroPad2d: padding",
+    ),
+    "axes that a map lacks": (
+        through("Resize", attribute("axes", (8, 100)), inputs=("p", "", "", "s"), tensors=[
+            tensor("s", (1,), struct.pack("<q", 4), 7)]),
+        r"node 'odd' \(Resize\): axes \(=\(100,\)\) must be those of a map",
+    ),
+    "scales that are texts": (
+        through("Upsample", attribute("scales", (9, "two"))), r"scales .* must be numbers"
+    ),
+    "places that are no integers": (
+        model(graph([node("Gather", ["x", "s"], ["y"], attribute("axis", (3, 2)), name="odd")],
+                    [tensor("s", (9,), b"\1" * 9, 9)])),
+        r"node 'odd' \(Gather\): its places are numbers of bool, not integers",
+    ),
+    "a value that is no tensor": (
+        model(small(node("ConstantOfShape", ["s"], ["c"], attribute("value", (3, 1)), name="odd"),
+                    node("Add", ["p", "c"], ["q"]),
+                    tensors=[tensor("s", (1,), struct.pack("<q", 1), 7)])),
+        r"node 'odd' \(ConstantOfShape\) does not fit its inputs",
+    ),
+    "a sum of three constants": (
+        model(small(node("Add", ["s", "s", "s"], ["c"], name="odd"),
+                    node("Add", ["p", "c"], ["q"]), tensors=[tensor("s", (1,), b"\0" * 4)])),
+        r"node 'odd' \(Add\) does not fit its inputs \(3 inputs, not 2\)",
+    ),
+    "endless parts": (
+        through("Split", attribute("axis", (3, 1)), attribute("num_outputs", (3, 2**40))),
+        r"node 'odd' \(Split\): 1099511627776 parts of 3",
     ),
     "shared weights": (
         model(graph(

@@ -37,6 +37,12 @@ class Lowering:
         self.ops.append(op)
         return op.y
 
+    def remove(self, op: Op) -> None:
+        """Take out an operation whose work another one will do."""
+        for tensor in op.inputs:
+            tensor.consumers -= 1
+        self.ops.remove(op)
+
     def tensor(self, name: str, x: Tensor, *, learns: bool = False) -> Tensor:
         """One for the output of the layer `name`, which reads x."""
         shape = self.shapes[name]

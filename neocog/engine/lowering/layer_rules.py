@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from neocog.engine.lowering.builder import Lowering
+from neocog.engine.lowering.padded_convolution import PaddedConv2d
 from neocog.engine.ops import (
     ChannelShuffleOp,
     ConcatOp,
@@ -82,6 +83,7 @@ def _conv2d(lowering: Lowering, name: str, layer: Conv2d, x: Tensor) -> Tensor:
         padded = Tensor(f"{name}.padded", *size, x.dense, learns=x.learns)
         x = lowering.add(PaddingOp(name, (x,), padded, top, left, layer.padding_mode))
         layer = replace(layer, padding=0, padding_mode="zeros")
+    layer, x = _take_in_zeros(lowering, layer, x)
     y = lowering.tensor(name, x, learns=True)
     y.dense = False
     if layer.groups == layer.in_channels == layer.out_channels and layer.groups > 1:
@@ -90,6 +92,21 @@ def _conv2d(lowering: Lowering, name: str, layer: Conv2d, x: Tensor) -> Tensor:
         name, (x,), y, layer, single_image=lowering.single_image, direct=lowering.unfused
     )
     return lowering.add(op)
+
+
+def _take_in_zeros(lowering: Lowering, layer: Conv2d, x: Tensor) -> tuple[Conv2d, Tensor]:
+    """The convolution and what it reads, without a `ZeroPad2d` right before that only it reads.
+
+    Borders are as wide on both sides. So where windows would see nothing but zeros, the copy stays.
+    """
+    pad = lowering.maker(x)
+    if not isinstance(pad, PaddingOp) or pad.mode != "zeros":
+        return layer, x
+    reach = (d * (k - 1) for k, d in zip(layer.kernel, layer.spread, strict=True))
+    if any(max(side) > most for side, most in zip(pad.sides, reach, strict=True)):
+        return layer, x
+    lowering.remove(pad)
+    return PaddedConv2d.of(layer, *pad.sides), pad.x
 
 
 @lowers(Linear)

@@ -23,6 +23,13 @@ class PaddingOp(Op):
     left: int
     mode: str
 
+    @property
+    def sides(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Rows above and below, columns at the left and at the right that are added."""
+        x, y = self.x, self.y
+        below, right = y.height - x.height - self.top, y.width - x.width - self.left
+        return (self.top, below), (self.left, right)
+
     def forward(self, builder: Builder) -> None:
         """Copy the map, and what stands around it."""
         y = builder.map(self.y.name, self.y.map)

@@ -18,14 +18,22 @@ __all__ = ["DESCRIPTION", "FINGERPRINT", "fingerprint"]
 DESCRIPTION, FINGERPRINT = "neocog.network", "neocog.fingerprint"
 
 
-def fingerprint(model: Model, weights: Container[str]) -> str:
-    """The SHA-256 of inputs, outputs, nodes, and constants.
+# Of the constants of a graph that neocog wrote: the matrices and places of adaptive pooling.
+_MOST_BYTES = 2**22
+
+
+def fingerprint(model: Model, weights: Container[str]) -> str | None:
+    """The SHA-256 of inputs, outputs, nodes, and constants; None if those are too many for ours.
 
     Args:
         model: the graph, with or without its weights.
         weights: names of the tensors that may change.
     """
     constants = [one for one in model.tensors.values() if one.name not in weights]
+    values = (value for one in model.operations for value in one.attributes.values())
+    given = [*constants, *(value for value in values if isinstance(value, Tensor))]
+    if sum(one.size * one.dtype.itemsize for one in given) > _MOST_BYTES:
+        return None
     parts = [
         *((one.name, one.kind, one.shape) for one in (*model.inputs, *model.outputs)),
         *((n.operator, n.inputs, n.outputs, _plain(n.attributes)) for n in model.operations),

@@ -8,6 +8,7 @@ import numpy as np
 from neocog.formats.onnx.reading.call import Call, Results, onnx_operator
 from neocog.formats.onnx.reading.constants import reshaped, sections
 from neocog.formats.onnx.reading.paddings import circular
+from neocog.formats.onnx.reading.safety import MOST_AXES
 from neocog.formats.onnx.reading.signals import (
     COLUMN,
     FLAT,
@@ -103,6 +104,8 @@ def _unsqueeze(call: Call) -> Results:
     x = call.signal()
     axes = list(x.axes(call.batch))
     given = call.row(1) if call.given(1) else call.integers("axes") or ()
+    if len(given) > MOST_AXES:
+        raise call.refused(f"it adds {len(given):,} axes")
     count = len(axes) + len(given)
     for at in sorted(axis % count for axis in given):
         axes.insert(at, 1)
@@ -266,7 +269,10 @@ def _gather(call: Call) -> Results:
     given = value if isinstance(value, Pending) else call.signal()
     x = given.source if isinstance(given, Pending) else given
     axis, places = call.integer("axis", 0), call.constant(1)
+    if places.dtype.kind not in "iu":
+        raise call.refused(f"its places are numbers of {places.dtype}, not integers")
     if x.order == FLAT and axis == 0 and places.size == x.axes(call.batch)[0]:
+        call.importing.check_computed(3 * 8 * places.size)
         if np.array_equal(places.reshape(-1), np.arange(places.size)):
             return _seen_as(call, x, places.shape)
         raise call.refused("the numbers of its input in another order are no layer")
@@ -275,8 +281,9 @@ def _gather(call: Call) -> Results:
     size = x.shape[axis - 1]
     if places.ndim == 2 or isinstance(given, Pending):
         return gathered(call, given, axis, places)
-    row = places.reshape(-1)
-    if row.size >= size:
+    if places.size >= size:
+        call.importing.check_computed(3 * 8 * places.size)  # this row, and what it should be
+        row = places.reshape(-1).astype(np.int64)
         # The first place says how many stand before; if it is 0, none or a whole side.
         first = int(-row[0] % size)
         for before in (first,) if first else (0, size):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from neocog.errors import ArchitectureError, FormatError, printable
 from neocog.formats.onnx.reading.importing import Anything, Importing, layer_name
 from neocog.formats.onnx.reading.messages import Operation
+from neocog.formats.onnx.reading.safety import LONGEST_ROW
 from neocog.formats.onnx.reading.signals import PLAIN, Pending, Picture, Signal
 from neocog.layers import Layer
 
@@ -113,7 +114,7 @@ class Call:
     def row(self, at: int) -> tuple[int, ...]:
         """An input of constant integers."""
         found = self.constant(at)
-        if found.dtype.kind not in "iu" or found.size > 64:
+        if found.dtype.kind not in "iu" or found.size > LONGEST_ROW:
             raise self.refused(f"input {at} is no short row of integers")
         return tuple(found.reshape(-1).tolist())
 

@@ -9,10 +9,15 @@ from numpy.typing import NDArray
 
 from neocog.errors import FormatError
 from neocog.formats.onnx.reading.messages import Operation
-from neocog.formats.onnx.reading.safety import LARGEST_FOLDED
+from neocog.formats.onnx.reading.safety import LARGEST_COMPUTED, LARGEST_FOLDED, LONGEST_ROW
 from neocog.formats.onnx.reading.tensors import DTYPES, Tensor
 
-__all__ = ["COPYING", "fold", "reshaped", "sections", "sliced"]
+__all__ = ["COPYING", "FOLDED", "fold", "reshaped", "sections", "sliced"]
+
+# What Python and NumPy raise for values that an operator does not take.
+_MISFITS = (
+    AttributeError, ValueError, IndexError, TypeError, KeyError, OverflowError, ZeroDivisionError,
+)  # fmt: skip
 
 Array = NDArray[Any]
 Fold = Callable[[Operation, list[Array]], Array | list[Array]]
@@ -31,7 +36,7 @@ def fold(operation: Operation, inputs: Sequence[Array | None]) -> list[Array] | 
     try:
         with np.errstate(all="ignore"):
             found = rule(operation, given)
-    except (ValueError, IndexError, TypeError, KeyError, OverflowError, ZeroDivisionError) as error:
+    except _MISFITS as error:
         raise FormatError(f"{operation.where} does not fit its inputs ({error}).") from None
     # NumPy gives scalars where an array has no axes.
     return [np.asarray(one) for one in (found if isinstance(found, list) else [found])]
@@ -46,8 +51,18 @@ def _sized(shape: Sequence[int], inputs: Sequence[Array] = ()) -> tuple[int, ...
     return sizes
 
 
-def _elementwise(function: Callable[..., Any]) -> Fold:
+def _row(array: Array) -> list[int]:
+    """Numbers that say a shape, axes or places; ever so many would cost, and mean nothing."""
+    if array.ndim > 1 or array.size > LONGEST_ROW or array.dtype.kind not in "iu":
+        raise ValueError(f"{array.dtype} of the shape {array.shape} for a short row of integers")
+    row: list[int] = array.reshape(-1).tolist()
+    return row
+
+
+def _elementwise(function: Callable[..., Any], count: int = 2) -> Fold:
     def rule(_operation: Operation, inputs: list[Array]) -> Array:
+        if len(inputs) != count:  # NumPy takes one more, into which it would write
+            raise ValueError(f"{len(inputs)} inputs, not {count}")
         _sized(np.broadcast_shapes(*(one.shape for one in inputs)), inputs)
         return np.asarray(function(*inputs))
 
@@ -92,10 +107,12 @@ def sliced(size: int, start: int, stop: int, step: int) -> slice:
 def sections(size: int, lengths: Sequence[int] | None, parts: int) -> list[tuple[int, int]]:
     """The parts of an axis that Split makes: begin and end of each."""
     if lengths is None:
+        if parts > size:
+            raise ValueError(f"{parts} parts of {size}")
         each = -(-size // parts)
         lengths = [max(0, min(each, size - i * each)) for i in range(parts)]
     if sum(lengths) != size or any(length < 1 for length in lengths):
-        raise ValueError(f"parts of {list(lengths)} of {size}")
+        raise ValueError(f"parts of {list(lengths[:LONGEST_ROW])} of {size}")
     ends = np.cumsum(lengths).tolist()
     return list(zip([0, *ends[:-1]], ends, strict=True))
 
@@ -103,7 +120,7 @@ def sections(size: int, lengths: Sequence[int] | None, parts: int) -> list[tuple
 def _axes(operation: Operation, inputs: list[Array], at: int = 1) -> tuple[int, ...] | None:
     """Axes, which later versions of ONNX have as an input."""
     given = operation.attributes.get("axes")
-    return tuple(inputs[at].reshape(-1).tolist()) if len(inputs) > at else given
+    return tuple(_row(inputs[at])) if len(inputs) > at else given
 
 
 def _constant(operation: Operation, _inputs: list[Array]) -> Array:
@@ -117,7 +134,7 @@ def _constant(operation: Operation, _inputs: list[Array]) -> Array:
 def _constant_of_shape(operation: Operation, inputs: list[Array]) -> Array:
     value = operation.attributes.get("value")
     filled = np.zeros(1, np.float32) if value is None else value.array().reshape(-1)
-    return np.full(_sized(inputs[0].tolist()), filled[0], filled.dtype)
+    return np.full(_sized(_row(inputs[0])), filled[0], filled.dtype)
 
 
 def _cast(operation: Operation, inputs: list[Array]) -> Array:
@@ -126,7 +143,9 @@ def _cast(operation: Operation, inputs: list[Array]) -> Array:
 
 def _reshape(operation: Operation, inputs: list[Array]) -> Array:
     allow_zero = bool(operation.attributes.get("allowzero", 0))
-    return inputs[0].reshape(reshaped(inputs[0].shape, inputs[1].tolist(), allow_zero))
+    if not inputs[0].flags.c_contiguous and inputs[0].size > LARGEST_COMPUTED:
+        raise ValueError(f"a copy of {inputs[0].size:,} numbers")
+    return inputs[0].reshape(reshaped(inputs[0].shape, _row(inputs[1]), allow_zero))
 
 
 def _transpose(operation: Operation, inputs: list[Array]) -> Array:
@@ -156,7 +175,7 @@ def _concat(operation: Operation, inputs: list[Array]) -> Array:
 
 def _slice(operation: Operation, inputs: list[Array]) -> Array:
     given = operation.attributes
-    rows = [one.reshape(-1).tolist() for one in inputs[1:]] or [given["starts"], given["ends"]]
+    rows = [_row(one) for one in inputs[1:]] or [given["starts"], given["ends"]]
     starts, stops, *more = rows
     axes = more[0] if more else given.get("axes", range(len(starts)))
     steps = more[1] if len(more) > 1 else [1] * len(starts)
@@ -170,7 +189,11 @@ def _slice(operation: Operation, inputs: list[Array]) -> Array:
 
 def _split(operation: Operation, inputs: list[Array]) -> list[Array]:
     axis = operation.attributes.get("axis", 0)
-    lengths = inputs[1].tolist() if len(inputs) > 1 else operation.attributes.get("split")
+    lengths = operation.attributes.get("split")
+    if len(inputs) > 1:
+        if inputs[1].size != len(operation.outputs):
+            raise ValueError(f"{inputs[1].size:,} lengths for {len(operation.outputs):,} outputs")
+        lengths = inputs[1].tolist()
     parts = sections(inputs[0].shape[axis], lengths, len(operation.outputs))
     return [np.take(inputs[0], range(*part), axis) for part in parts]
 
@@ -183,7 +206,7 @@ def _range(_operation: Operation, inputs: list[Array]) -> Array:
 
 
 def _expand(_operation: Operation, inputs: list[Array]) -> Array:
-    shape = np.broadcast_shapes(inputs[0].shape, _sized(inputs[1].tolist()))
+    shape = np.broadcast_shapes(inputs[0].shape, _sized(_row(inputs[1])))
     return np.broadcast_to(inputs[0], _sized(shape)).copy()
 
 
@@ -213,14 +236,15 @@ _RULES: dict[str, Fold] = {
     "Mul": _elementwise(np.multiply),
     "Div": _elementwise(_divided),
     "Pow": _elementwise(np.power),
-    "Neg": _elementwise(np.negative),
-    "Sqrt": _elementwise(np.sqrt),
-    "Reciprocal": _elementwise(lambda a: 1 / a),
-    "Floor": _elementwise(np.floor),
+    "Neg": _elementwise(np.negative, 1),
+    "Sqrt": _elementwise(np.sqrt, 1),
+    "Reciprocal": _elementwise(lambda a: 1 / a, 1),
+    "Floor": _elementwise(np.floor, 1),
     "Equal": _elementwise(np.equal),
-    "Where": _elementwise(np.where),
+    "Where": _elementwise(np.where, 3),
 }
 # Those that give a part, or another view, of the numbers that they read.
 _VIEWS = ("Identity", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Shape")
-#: Operators of constants whose results are arrays of their own.
-COPYING = frozenset(_RULES) - frozenset(_VIEWS)
+#: Operators of constants, and those of them whose results are arrays of their own.
+FOLDED = frozenset(_RULES)
+COPYING = FOLDED - frozenset(_VIEWS)

@@ -90,7 +90,8 @@ def _hard_sigmoid(call: Call) -> Results:
     if not math.isclose(alpha, 1 / 6, rel_tol=1e-5):
         x = call.add(call.made(Scale, shortest(6 * alpha)), x)
     if beta != 0.5:
-        x = affine(call, x, None, np.full(x.shape[0], 6 * beta - 3, np.float32))
+        shift = np.array([6 * beta - 3], np.float32)
+        x = affine(call, x, None, call.importing.repeated(shift, x.shape[0]))
     return call.add(Hardsigmoid(), x)
 
 

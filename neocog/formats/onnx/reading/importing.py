@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import ArchitectureError, FormatError
+from neocog.formats.model_file import check_shape
 from neocog.formats.onnx.reading.messages import Operation
 from neocog.formats.onnx.reading.safety import LARGEST_COMPUTED, MOST_FOLDED_BYTES, MOST_LAYERS
 from neocog.formats.onnx.reading.signals import Pending, Picture, Signal
@@ -107,6 +108,7 @@ class Importing:
         if len(self._nodes) >= MOST_LAYERS:
             raise FormatError(f"it has more than {MOST_LAYERS:,} layers.")
         shape = layer.output_shape(*(one.shape for one in inputs))
+        check_shape(name, shape)
         unique = name
         while unique in self._nodes or unique == IMAGE:
             self._namesakes[name] = max(2, self._namesakes[name] + 1)
@@ -154,6 +156,11 @@ class Importing:
         """An array that was computed, if the file may have as many of them."""
         self.check_computed(array.nbytes)
         return array
+
+    def repeated(self, number: NDArray[Any], count: int) -> NDArray[Any]:
+        """Each number as often, one for each channel, if the file may compute as many."""
+        self.check_computed(number.nbytes * count)
+        return np.repeat(number.reshape(-1), count)
 
     def check_computed(self, size: int) -> None:
         """Count the bytes of constants that are computed; too many are refused."""
@@ -220,6 +227,8 @@ def layer_name(operation: Operation, weight: str = "") -> str:
         for part in scope.split("/"):
             inner = part.removeprefix(f"{last}.") if last else part
             name, last = f"{name}.{inner}" if name else inner, part
+            if len(name) > _LONGEST_NAME:
+                break
     else:
         name = operation.name.removeprefix("node_").strip("/")
         if not name or _OF_FUNCTION.fullmatch(name):

@@ -89,7 +89,7 @@ def _of_channels(call: Call, x: Signal, array: Array) -> Array:
         raise call.refused(f"a constant of the shape {array.shape} does not fit {axes}")
     size = axes[channel]
     if array.size == 1:
-        return call.importing.charged(np.repeat(array.reshape(-1), size))
+        return call.importing.repeated(array, size)
     if array.size != size or shape[channel] != size:
         raise call.refused(f"a constant of the shape {array.shape} is not one number a channel")
     return array.reshape(-1)

@@ -16,8 +16,8 @@ from neocog.formats.onnx.reading.safety import (
     MOST_METADATA_BYTES,
     MOST_NODES,
     MOST_TENSORS,
-    check_operator,
     check_opset,
+    unfit_operator,
 )
 from neocog.formats.onnx.reading.tensors import Tensor, read_tensor
 from neocog.formats.onnx.reading.wire import BYTES, FOUR_BYTES, VARINT
@@ -167,11 +167,13 @@ def _operation(parsing: Parsing, message: memoryview) -> Operation:
         elif number in texts:
             texts[number] = parsing.text(value, "name")
         else:
+            parsing.links.take()
             (inputs if number == 1 else outputs).append(parsing.text(value, "name"))
     name, operator, domain = texts[3], texts[4], texts[7]
     name = name or next(filter(None, outputs), "")
     operation = Operation(name, operator, tuple(inputs), tuple(outputs))
-    check_operator(operation.where, operator, domain)
+    if (why := unfit_operator(operator, domain)) is not None:
+        raise FormatError(f"{operation.where} {why}")
     for attribute in attributes:
         _attribute(parsing, attribute, operation)
     return operation
@@ -183,12 +185,13 @@ def _attribute(parsing: Parsing, message: memoryview, operation: Operation) -> N
     found: Any = None
     row: list[Any] = []
     for number, value in parsing.of(message, _ATTRIBUTE):
-        so_far = len(row)
         match number:
             case 1:
                 name = parsing.text(value, "name")
             case 2:
-                found = _floats(value)[0]
+                found, *more = _floats(parsing, value)
+                if more:
+                    raise FormatError(DAMAGED)
             case 3:
                 found = parsing.integer(value)
             case 4:
@@ -196,16 +199,18 @@ def _attribute(parsing: Parsing, message: memoryview, operation: Operation) -> N
             case 5:
                 found = read_tensor(parsing, value, operation.where)
             case 7:
-                row += _floats(value)
+                row += _floats(parsing, value)
             case 8:
-                row += parsing.integers(value).tolist()
+                numbers = parsing.integers(value)
+                parsing.entries.take(numbers.size)
+                row += numbers.tolist()
             case 9:
+                parsing.entries.take()
                 row.append(parsing.text(value, "value"))
             case 6 | 11:
                 raise FormatError(f"{operation.where} has a graph of its own, in {name!r}.")
             case 10 | 14 | 15 | 21 | 22 | 23:
                 raise FormatError(f"{operation.where} has a value of another kind in {name!r}.")
-        parsing.entries.take(len(row) - so_far)
     if name in operation.attributes:
         raise FormatError(f"{operation.where} has {name!r} twice.")
     operation.attributes[name] = tuple(row) if row or found is None else found
@@ -236,7 +241,9 @@ def _axis(parsing: Parsing, message: memoryview) -> int | None:
     return sizes[-1] if sizes and sizes[-1] >= 0 else None
 
 
-def _floats(value: memoryview) -> tuple[float, ...]:
-    if not len(value) or len(value) % 4:
+def _floats(parsing: Parsing, value: memoryview) -> tuple[float, ...]:
+    count, rest = divmod(len(value), 4)
+    if not count or rest:
         raise FormatError(DAMAGED)
-    return struct.unpack(f"<{len(value) // 4}f", value)
+    parsing.entries.take(count)
+    return struct.unpack(f"<{count}f", value)

@@ -5,6 +5,7 @@ layer becomes its preprocessing (`image_rules`), and all others have a rule in o
 below. A rule takes a `Call` and returns what the node's outputs are.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,23 @@ from neocog.formats.onnx.reading import (  # noqa: F401 - they register their ru
     weight_rules,
 )
 from neocog.formats.onnx.reading.call import RULES, Call
-from neocog.formats.onnx.reading.constants import COPYING, fold
+from neocog.formats.onnx.reading.constants import COPYING, FOLDED, fold
 from neocog.formats.onnx.reading.image_rules import of_image
 from neocog.formats.onnx.reading.importing import Anything, Importing
 from neocog.formats.onnx.reading.messages import Operation
 
-__all__ = ["evaluate"]
+__all__ = ["check_known", "evaluate"]
+
+
+def check_known(operations: Iterable[Operation]) -> None:
+    """Raise `FormatError` for a node that no layer can be, before any other is looked at."""
+    for operation in operations:
+        if operation.operator not in RULES and operation.operator not in FOLDED:
+            raise _unknown(operation)
+
+
+def _unknown(operation: Operation) -> FormatError:
+    return FormatError(f"{operation.where}: there is no layer for this operator.")
 
 
 def evaluate(importing: Importing, operation: Operation) -> None:
@@ -46,7 +58,7 @@ def evaluate(importing: Importing, operation: Operation) -> None:
     if found is None:
         rule = RULES.get(operation.operator)
         if rule is None:
-            raise FormatError(f"{operation.where}: there is no layer for this operator.")
+            raise _unknown(operation)
         result = rule(call)
         call.check_all_read()
         found = result if isinstance(result, list) else [result]

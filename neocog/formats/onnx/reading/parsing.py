@@ -11,6 +11,7 @@ from neocog.formats.onnx.reading.content import Allowance, Span
 from neocog.formats.onnx.reading.safety import (
     MOST_DESCRIPTION_BYTES,
     MOST_ENTRIES,
+    MOST_LINKS,
     MOST_PACKED_BYTES,
     MOST_TEXT_BYTES,
     text,
@@ -27,13 +28,15 @@ class Parsing:
 
     Attributes:
         described: bytes of all that is read but large tensors of the graph.
-        entries: numbers and texts in rows of attributes.
+        entries: numbers and texts of attributes.
+        links: inputs and outputs of nodes.
     """
 
     def __init__(self) -> None:
         self._fields = Fields()
         self.described = Allowance(MOST_DESCRIPTION_BYTES, "bytes beside its tensors")
         self.entries = Allowance(MOST_ENTRIES, "numbers in attributes")
+        self.links = Allowance(MOST_LINKS, "inputs and outputs of nodes")
         self._texts = Allowance(MOST_TEXT_BYTES, "bytes of names")
         self._packed = Allowance(MOST_PACKED_BYTES, "bytes of integers")
 

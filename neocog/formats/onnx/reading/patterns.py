@@ -31,6 +31,8 @@ X = "x"
 Pattern = Any
 # Constants are float32 in the file.
 _TOLERANCE = 1e-5
+# Of a pattern's node.
+_MOST_INPUTS = 3
 _EITHER_ORDER = ("Add", "Mul", "Min", "Max")
 
 
@@ -91,10 +93,15 @@ _LAYERS: list[tuple[Pattern, MakeLayer]] = [
 
 @dataclass(frozen=True)
 class _Entry:
-    """A pattern, the operators that give its root's inputs, and the layer's, if it is one."""
+    """A pattern, and the layer's maker, if it is one.
+
+    `needed` are the operators that give its root's inputs, and `behind` those that give the inputs
+    of these: where one is missing, the pattern need not be tried.
+    """
 
     pattern: Pattern
     needed: frozenset[str]
+    behind: frozenset[str]
     make: MakeLayer | None
 
 
@@ -102,9 +109,16 @@ def _by_root() -> dict[str, list[_Entry]]:
     """The patterns by the operator at their end; longer ones, which end in shorter ones, first."""
     found: dict[str, list[_Entry]] = {}
     for pattern, make in (*reversed(_LAYERS), *((one, None) for one in _NORMALIZED)):
-        needed = frozenset(part[0] for part in pattern if isinstance(part, tuple))
-        found.setdefault(pattern[0], []).append(_Entry(pattern, needed, make))
+        parts = _parts(pattern)
+        needed = frozenset(part[0] for part in parts)
+        behind = frozenset(inner[0] for part in parts for inner in _parts(part))
+        found.setdefault(pattern[0], []).append(_Entry(pattern, needed, behind, make))
     return found
+
+
+def _parts(pattern: Pattern) -> list[Pattern]:
+    """The inputs of a pattern that are patterns of an operator."""
+    return [part for part in pattern if isinstance(part, tuple)]
 
 
 _BY_ROOT = _by_root()
@@ -123,7 +137,17 @@ class _Matcher:
         self._tensors = model.tensors
         self._numbers: dict[str, float | None] = {}
         self._found: dict[tuple[int, str], _Found | None] = {}
+        self._read: dict[int, frozenset[str]] = {}
         self.makers = {name: one for one in model.operations for name in one.outputs if name}
+
+    def read(self, operation: Operation) -> frozenset[str]:
+        """The operators that give a node's inputs."""
+        found = self._read.get(id(operation))
+        if found is None:
+            made = map(self.makers.get, operation.inputs)
+            found = frozenset([one.operator for one in made if one is not None])
+            self._read[id(operation)] = found
+        return found
 
     def match(self, pattern: Pattern, value: str) -> _Found | None:
         """What a pattern is at a value; None if the value is something else."""
@@ -220,10 +244,15 @@ def _replaced(matcher: _Matcher, operation: Operation) -> Operation:
     entries = _BY_ROOT.get(operation.operator)
     if entries is None or not operation.outputs:
         return operation
-    makers = matcher.makers
-    read = {makers[name].operator for name in operation.inputs if name in makers}
+    read = matcher.read(operation)
+    behind: set[str] | None = None
     for entry in entries:
         if not entry.needed <= read:
+            continue
+        if behind is None:
+            made = (matcher.makers.get(name) for name in operation.inputs[:_MOST_INPUTS])
+            behind = {name for one in made if one is not None for name in matcher.read(one)}
+        if not entry.behind <= behind:
             continue
         found = matcher.match(entry.pattern, operation.outputs[0])
         if found is None:

@@ -5,7 +5,6 @@ are recognized as layers (`patterns`), and each remaining operator becomes a lay
 (`operator_rules`). Nothing of the file is ever run, and nothing but neocog is needed.
 """
 
-import json
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,12 +14,13 @@ import numpy as np
 
 from neocog.errors import ArchitectureError, FormatError, NeocogError, printable
 from neocog.files import open_regular
+from neocog.formats.json_text import json_value
 from neocog.formats.model_file import check_shapes
 from neocog.formats.onnx.reading.content import Content
 from neocog.formats.onnx.reading.described import described, state_of
 from neocog.formats.onnx.reading.importing import Importing
 from neocog.formats.onnx.reading.messages import Model, Operation, Value, parse
-from neocog.formats.onnx.reading.operator_rules import evaluate
+from neocog.formats.onnx.reading.operator_rules import check_known, evaluate
 from neocog.formats.onnx.reading.patterns import simplified
 from neocog.formats.onnx.reading.safety import MOST_BYTES, check_state
 from neocog.formats.onnx.reading.signals import PIXELS, PLAIN, Pending, Picture, Signal
@@ -97,6 +97,7 @@ def _imported(model: Model, length: int, weights: bool) -> Import:
         state = state_of(model, ours, said.counts) if weights else {}
         return Import(replace(ours, state=state))
     operations = simplified(model)
+    check_known(operations)
     image = _image(model)
     if len(model.outputs) != 1:
         raise FormatError(f"it has {len(model.outputs)} outputs; a network has one, the scores.")
@@ -267,10 +268,7 @@ def _entry(metadata: dict[str, str], name: str, kind: type[Any]) -> Any:
     text = metadata.get(f"neocog.{name}", metadata.get(name))
     if text is None or ("neocog" not in metadata and f"neocog.{name}" not in metadata):
         return None  # not ours
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        raise FormatError(f"{name!r} in its metadata is damaged.") from None
+    value = json_value(text, f"metadata's {name!r}")
     if not isinstance(value, kind):
-        raise FormatError(f"{name!r} in its metadata is damaged.")
+        raise FormatError(f"its metadata's {name!r} is damaged.")
     return value

@@ -1,5 +1,7 @@
 """Rules of ONNX's operators that make maps larger."""
 
+import math
+
 import numpy as np
 
 from neocog.formats.onnx.reading.call import Call, Results, onnx_operator
@@ -31,6 +33,8 @@ def _resize(call: Call) -> Results:
     where = call.text("coordinate_transformation_mode", "asymmetric" if old else "half_pixel")
     rounding = call.text("nearest_mode", "floor" if old else "round_prefer_floor")
     axes = call.integers("axes") or (0, 1, 2, 3)
+    if not all(-4 <= axis < 4 for axis in axes):
+        raise call.refuse("axes", "those of a map, 0 to 3")
     given = x.axes(call.batch)
     if call.given(3):
         sizes = call.row(3)
@@ -38,6 +42,8 @@ def _resize(call: Call) -> Results:
     else:
         at = 1 if old else 2
         numbers = call.attribute("scales", tuple, None)
+        if numbers and not all(isinstance(one, float | int) for one in numbers):
+            raise call.refuse("scales", "numbers")
         scales = list(numbers) if numbers and not call.given(at) else _scales(call, at)
     factors = [1.0] * 4
     for factor, axis in zip(scales, axes, strict=False):
@@ -63,13 +69,13 @@ def _smoothed(call: Call, x: Signal, scale: tuple[int, int]) -> Signal:
     A window as long as a repeated number, around the center of each place, has parts of two of
     them, in the proportion of their distances; where it is even it begins and ends in half a place.
     """
+    c, sides = x.shape[0], tuple(size // 2 for size in scale)
+    call.importing.check_computed(4 * c * math.prod(2 * side + 1 for side in sides))
     rows, columns = (np.ones(size + 1 - size % 2, np.float32) / size for size in scale)
     for row, size in ((rows, scale[0]), (columns, scale[1])):
         if size % 2 == 0:
             row[[0, -1]] /= 2
-    c, kernel = x.shape[0], np.outer(rows, columns)
-    call.importing.check_computed(4 * c * kernel.size)
-    sides = (len(rows) // 2, len(columns) // 2)
+    kernel = np.outer(rows, columns)
     mean = call.made(Conv2d, c, c, kernel.shape, padding=sides, groups=c, bias=False,
                      padding_mode="replicate")  # fmt: skip
     return call.add(mean, x, state={"weight": np.tile(kernel, (c, 1, 1, 1))})

@@ -13,6 +13,7 @@ from neocog.limits import readable
 __all__ = [
     "LARGEST_COMPUTED",
     "LARGEST_FOLDED",
+    "LONGEST_ROW",
     "MOST_ATTRIBUTES",
     "MOST_AXES",
     "MOST_BYTES",
@@ -20,6 +21,7 @@ __all__ = [
     "MOST_ENTRIES",
     "MOST_FOLDED_BYTES",
     "MOST_LAYERS",
+    "MOST_LINKS",
     "MOST_METADATA",
     "MOST_METADATA_BYTES",
     "MOST_NODES",
@@ -27,10 +29,10 @@ __all__ = [
     "MOST_TENSORS",
     "MOST_TEXT_BYTES",
     "NEWEST_OPSET",
-    "check_operator",
     "check_opset",
     "check_state",
     "text",
+    "unfit_operator",
 ]
 
 #: Of a file: a message of Protocol Buffers cannot be larger.
@@ -39,6 +41,8 @@ MOST_BYTES = 2**31
 MOST_NODES = 5_000
 #: Of the network: a node may become several.
 MOST_LAYERS = 5_000
+#: Inputs and outputs of all nodes together. A ResNet of 1,001 layers has 12,000.
+MOST_LINKS = 40_000
 MOST_TENSORS = 20_000
 MOST_AXES = 8
 #: Of a node.
@@ -54,6 +58,8 @@ MOST_DESCRIPTION_BYTES = 2**25
 MOST_METADATA = 1000
 #: Of an entry of the metadata; longer ones are not ours.
 MOST_METADATA_BYTES = 2**22
+#: Numbers of a constant that says a shape, axes, or where something is cut.
+LONGEST_ROW = 64
 #: Numbers that an operator of constants may give, and bytes of all such together.
 LARGEST_FOLDED = 2**16
 MOST_FOLDED_BYTES = 2**25
@@ -97,16 +103,15 @@ def check_opset(versions: dict[str, int]) -> None:
         )
 
 
-def check_operator(where: str, operator: str, domain: str) -> None:
-    """Check that a node is one of ONNX's own operators, and not a program."""
+def unfit_operator(operator: str, domain: str) -> str | None:
+    """Why a node is none of ONNX's own operators, or is a program; None if it is neither."""
     if domain not in _DOMAINS:
-        raise FormatError(
-            f"{where} is of the domain {printable(domain)}; only ONNX's own are read."
-        )
+        return f"is of the domain {printable(domain)}; only ONNX's own are read."
     if not operator.isidentifier():
-        raise FormatError(f"{where} is no operator of ONNX's.")
+        return "is no operator of ONNX's."
     if operator in _PROGRAMS:
-        raise FormatError(f"{where} has a graph of its own, as loops and branches do.")
+        return "has a graph of its own, as loops and branches do."
+    return None
 
 
 def check_state(graph: Graph, length: int) -> None:

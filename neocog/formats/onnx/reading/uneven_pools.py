@@ -17,6 +17,8 @@ from neocog.layers.pooling import Spans
 
 __all__ = ["gathered", "maxima", "means"]
 
+# Bytes that are taken while windows are compared: by each, and by each of their numbers.
+_OF_WINDOW, _OF_NUMBER = 200, 32
 _WHY = "a part of an adaptive pooling is read with the rest of it only"
 
 
@@ -30,8 +32,10 @@ def means(call: Call) -> Results:
     left, right, x = call.weights(0), pending.matrix, pending.source
     if right is not None and left.ndim == right.ndim == 2 and left.size and right.size:
         layer = call.made(AdaptiveAvgPool2d, (left.shape[0], right.shape[1]))
+        call.importing.check_computed(_OF_WINDOW * sum(layer.output))
+        call.importing.check_computed(_OF_NUMBER * (left.size + right.size))
         if (left.shape[1], right.shape[0]) == x.shape[1:] and all(
-            np.allclose(call.importing.charged(given), mean_matrix(spans, size), rtol=1e-5, atol=0)
+            np.allclose(given, mean_matrix(spans, size), rtol=1e-5, atol=0)
             for given, spans, size in zip(
                 (left, right.T), layer.spans(*x.shape[1:]), x.shape[1:], strict=True
             )
@@ -56,7 +60,9 @@ def maxima(call: Call) -> Results:
     call.require("keepdims", 0)
     axes = call.integers("axes") if not call.given(1) else call.row(1)
     if isinstance(pending, Pending) and pending.matrix is not None:
-        x, places = pending.source, call.importing.charged(pending.matrix)
+        x, places = pending.source, pending.matrix
+        call.importing.check_computed(_OF_WINDOW * (len(places) + pending.start))
+        call.importing.check_computed(_OF_NUMBER * places.size)
         if pending.kind == "rows" and axes == (3,):
             layer = call.made(AdaptiveMaxPool2d, (len(places), 1))
             if _cover(places, layer.spans(*x.shape[1:])[0]):

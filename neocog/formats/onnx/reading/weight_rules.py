@@ -24,6 +24,8 @@ from neocog.layers import (
 
 __all__ = ["affine"]
 
+_ZERO, _ONE = np.zeros(1, np.float32), np.ones(1, np.float32)
+
 
 @onnx_operator("Conv")
 def _conv(call: Call) -> Results:
@@ -80,7 +82,8 @@ def _gemm(call: Call) -> Results:
     weight = weight if call.integer("transB", 0) else weight.T
     alpha, beta = call.real("alpha", 1), call.real("beta", 1)
     if alpha != 1:
-        weight = call.importing.charged(np.float32(alpha) * weight)
+        call.importing.check_computed(weight.nbytes)
+        weight = np.float32(alpha) * weight
     state = {"weight": weight}
     if call.given(2):
         bias = _vector(call, 2, weight.shape[0])
@@ -116,7 +119,7 @@ def _layer_norm(call: Call) -> Results:
         raise call.refused("layer normalization is read over the channels of each pixel only")
     c = x.shape[0]
     state = {"weight": _vector(call, 1, c)}
-    state["bias"] = _vector(call, 2, c) if call.given(2) else np.zeros(c, np.float32)
+    state["bias"] = _vector(call, 2, c) if call.given(2) else call.importing.repeated(_ZERO, c)
     if _does_nothing(call, state):
         state = {}
     layer = call.made(LayerNorm2d, c, call.real("epsilon", 1e-5), bool(state))
@@ -163,7 +166,7 @@ def _group_norm(call: Call) -> Results:
     for at in (1, 2):
         array = call.weights(at)
         if array.size == groups != c:  # before version 21 of the operators
-            array = call.importing.charged(np.repeat(array.reshape(-1), c // groups))
+            array = call.importing.repeated(array, c // groups)
         arrays.append(_sized(call, at, array, c))
     state = {"weight": arrays[0], "bias": arrays[1]}
     return call.add(layer, x, tensor=1, state=state)
@@ -188,8 +191,8 @@ def affine(
     c = x.shape[0]
     if node is not None and isinstance(node.layer, GroupNorm | LayerNorm2d):
         state = importing.state(x.layer) or {
-            "weight": np.ones(c, np.float32),
-            "bias": np.zeros(c, np.float32),
+            "weight": importing.repeated(_ONE, c),
+            "bias": importing.repeated(_ZERO, c),
         }
         for name in ("weight", "bias"):
             if factor is not None:
@@ -210,7 +213,7 @@ def affine(
         return importing.replaced(x, _with_bias(node.layer), state)
     if len(x.shape) != 3:
         raise call.refused(f"constants of a vector of {c} numbers are no layer")
-    weight = np.ones(c, np.float32) if factor is None else factor
+    weight = importing.repeated(_ONE, c) if factor is None else factor
     state = {"weight": importing.charged(np.array(weight).reshape(c, 1, 1, 1))}
     if shift is not None:
         state["bias"] = shift
@@ -234,7 +237,7 @@ def _vector(call: Call, at: int, size: int) -> NDArray[Any]:
 def _sized(call: Call, at: int, array: NDArray[Any], size: int) -> NDArray[Any]:
     """A row of this many numbers; a single one stands for all."""
     if array.size == 1 and size > 1:
-        array = call.importing.charged(np.repeat(array.reshape(-1), size))
+        array = call.importing.repeated(array, size)
     if array.size != size or math.prod(array.shape[:-1]) not in (1, size):
         raise call.refused(f"input {at} has the shape {array.shape}, not {size} numbers")
     return array.reshape(-1)

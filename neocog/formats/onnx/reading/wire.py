@@ -48,21 +48,24 @@ class Fields:
                 yield from self._of_file(message)
                 return
             message = message.read()
-        at, end = 0, len(message)
+        at, end, take = 0, len(message), self._allowance.take
         while at < end:
-            number, kind, value, begin, at = self._head(message, at)
+            take()
+            number, kind, value, begin, at = _head(message, at)
             if at > end:
                 raise FormatError(f"{_DAMAGED}.")
             yield number, kind, message[begin:at] if value is None else value
 
     def _of_file(self, span: Span) -> Iterator[tuple[int, int, Value]]:
         """The fields of a message that is not read at once."""
-        at, end = 0, len(span)
-        block, first = memoryview(b""), 0
+        at, end, take = 0, len(span), self._allowance.take
+        block, first, last = memoryview(b""), 0, 0
         while at < end:
-            if first + len(block) < min(at + _LONGEST_HEAD, end):
+            take()
+            if last < at + _LONGEST_HEAD and last < end:
                 block, first = span.read(at, LONGEST_READ), at
-            number, kind, value, begin, stop = self._head(block, at - first)
+                last = first + len(block)
+            number, kind, value, begin, stop = _head(block, at - first)
             begin, stop, size = begin + first, stop + first, stop - begin
             if stop > end:
                 raise FormatError(f"{_DAMAGED}.")
@@ -71,35 +74,35 @@ class Fields:
             elif size > LONGEST_READ:
                 yield number, kind, span.part(begin, size)
             else:
-                if stop > first + len(block):
+                if stop > last:
                     block, first = span.read(begin, LONGEST_READ), begin
+                    last = first + len(block)
                 yield number, kind, block[begin - first : stop - first]
             at = stop
 
-    def _head(self, message: memoryview, at: int) -> tuple[int, int, int | None, int, int]:
-        """Number and kind of a field, its value if it is a varint, and where its bytes are."""
-        self._allowance.take()
-        key = message[at]
-        at += 1
-        if key >= 0x80:
-            key, at = _varint(message, at - 1)
-        kind = key & 7
-        if key < 8:
-            raise FormatError(f"{_DAMAGED}.")
-        if kind == VARINT:
-            value, stop = _varint(message, at)
-            return key >> 3, kind, value, at, stop
-        if kind == BYTES:
-            size, at = _varint(message, at)
-        elif kind in (FOUR_BYTES, EIGHT_BYTES):
-            size = 4 if kind == FOUR_BYTES else 8
-        else:
-            raise FormatError(f"{_DAMAGED}.")
-        return key >> 3, kind, None, at, at + size
+
+def _head(message: memoryview, at: int) -> tuple[int, int, int | None, int, int]:
+    """Number and kind of a field, its value if it is a varint, and where its bytes are."""
+    key, at = _varint(message, at)
+    kind = key & 7
+    if key < 8:
+        raise FormatError(f"{_DAMAGED}.")
+    if kind == VARINT:
+        value, stop = _varint(message, at)
+        return key >> 3, kind, value, at, stop
+    if kind == BYTES:
+        size, at = _varint(message, at)
+    elif kind in (FOUR_BYTES, EIGHT_BYTES):
+        size = 4 if kind == FOUR_BYTES else 8
+    else:
+        raise FormatError(f"{_DAMAGED}.")
+    return key >> 3, kind, None, at, at + size
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
     """A varint of at most 64 bits, and where it ends."""
+    if at < len(message) and message[at] < 0x80:  # most have one byte
+        return message[at], at + 1
     number = shift = 0
     for byte in message[at : at + _LONGEST_VARINT]:
         at += 1

@@ -130,7 +130,8 @@ def _description(parts: ModelParts, skeleton: ModelProto) -> dict[str, str]:
         graph = parse(Content(io.BytesIO(skeleton.SerializeToString())))
     except (ArchitectureError, FormatError):  # such as of a layer of the user's own
         return {}
-    return {DESCRIPTION: text, FINGERPRINT: fingerprint(graph, parts.state)}
+    mark = fingerprint(graph, parts.state)
+    return {} if mark is None else {DESCRIPTION: text, FINGERPRINT: mark}
 
 
 def _info(name: str, shape: Shape) -> ValueInfoProto:
