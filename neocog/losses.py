@@ -10,20 +10,30 @@ from neocog.reference import sigmoid_forward, softmax
 from neocog.settings.training import LOSSES
 
 __all__ = [
+    "OUTPUT_OF",
     "WEIGHTS",
     "answers_of",
     "check_classifier",
     "check_targets",
     "check_weights",
+    "gives_numbers",
     "has_targets",
+    "least_probability",
     "probabilities_of",
 ]
 
 Floats = NDArray[np.float32]
 
 _CLASSES, _LABELS, _NUMBERS = LOSSES
+#: What each output of a network is of, by the loss that it was trained by.
+OUTPUT_OF = {_CLASSES: "class", _LABELS: "label", _NUMBERS: "number"}
 #: Settings that weight a loss, and what each has a number for.
 WEIGHTS = {"class_weights": "class", "pos_weight": "output"}
+
+
+def gives_numbers(loss: str) -> bool:
+    """Whether the outputs of a network trained by a loss are numbers, and no probabilities."""
+    return loss == _NUMBERS
 
 
 def has_targets(loss: str) -> bool:
@@ -104,6 +114,11 @@ def check_classifier(loss: str, what: str) -> None:
         )
 
 
+def least_probability(threshold: float | None) -> float:
+    """The probability that a label needs to be given: a half, unless somebody says otherwise."""
+    return 0.5 if threshold is None else threshold
+
+
 def answers_of(loss: str, probabilities: Floats, threshold: float | None) -> NDArray[Any]:
     """What a network answers, as `neocog.Network.predict` gives it.
 
@@ -115,7 +130,7 @@ def answers_of(loss: str, probabilities: Floats, threshold: float | None) -> NDA
     if loss == _NUMBERS:
         return probabilities
     if loss == _LABELS:
-        return (probabilities >= (0.5 if threshold is None else threshold)).astype(np.int64)
+        return (probabilities >= least_probability(threshold)).astype(np.int64)
     best: NDArray[np.int64] = probabilities.argmax(axis=1)
     if threshold:
         best[~(probabilities.max(axis=1).astype(np.float64) >= threshold)] = -1

@@ -117,36 +117,53 @@ def test_only_what_is_given_is_there(tmp_path, run):
     assert not {"pictures", "mistakes"} & found.keys()
 
 
-def test_labels_and_numbers_are_a_table(tmp_path):
+def test_labels_have_scores_and_mistakes(tmp_path):
+    path = tmp_path / "report.html"
+    data = neocog.Dataset(noise(2, 12, 12, 3), np.float32([[1, 0], [0, 0]]), ["x.png", "y.png"])
+    p = np.array([[0.9, 0.1], [0.6, 0.3]])
+    labels = LabelsEvaluation(0.25, ("a", "b"), data.labels, p, 0.0, data.names)
+    write_report(path, title="labels", evaluation=labels, data=data)
+    found, _text = structure_of(path)
+    assert not {"evaluation", "pictures", "mistakes"} & found.keys()
+    said = found["targets"]
+    assert said["wrong"].pop("pictures")["src"].startswith("data:image/")
+    wrong = {"index": 1, "name": "y.png", "label": "a", "there": False, "probability": 0.6}
+    assert said == {
+        "kind": "labels",
+        "part": "test",
+        "count": 2,
+        "loss": 0.25,
+        "accuracy": 0.75,
+        "f1": pytest.approx(2 / 3),
+        "mean_precision": 1,
+        "threshold": 0.5,
+        "names": ["a", "b"],
+        "scores": [[1, 0.5, 1, pytest.approx(2 / 3), 1], [0, None, None, None, None]],
+        "means": [0.5, 1, pytest.approx(2 / 3), 1],
+        "all_labels": 2,
+        "wrong": {"count": 1, "items": [wrong]},
+    }
+    other = neocog.Dataset(data.images, data.labels[::-1])
+    with pytest.raises(neocog.NeocogError, match="are not the 2 of the evaluation"):
+        write_report(path, title="labels", evaluation=labels, data=other)
+
+
+def test_numbers_have_points_and_mistakes(tmp_path):
     path = tmp_path / "report.html"
     targets = np.float32([[1, 0], [0, 0]])
-    p = np.array([[0.9, 0.1], [0.6, 0.3]])
-    labels = LabelsEvaluation(0.25, ("a", "b"), targets, p, 0.0)
-    write_report(path, title="labels", evaluation=labels)
-    found, _text = structure_of(path)
-    assert "evaluation" not in found
-    assert found["facts"] == {
-        "Evaluation (test)": [
-            ["images", "2"],
-            ["loss", "0.25"],
-            ["accuracy", "0.75"],
-            ["F1", "0.666667"],
-            ["mAP", "1"],
-            ["F1 of a", "0.666667"],
-            ["average precision of a", "1"],
-        ]
-    }
-    numbers = NumbersEvaluation(0.04, ("x", "y"), targets, targets + np.array([0.2, -0.2]), 0.0)
+    numbers = NumbersEvaluation(
+        0.05, ("x", "y"), targets, targets + np.array([[0.3, 0], [0.1, 0]]), 0.0
+    )
     write_report(path, title="numbers", evaluation=numbers, part="validation")
-    found, _text = structure_of(path)
-    assert found["facts"] == {
-        "Evaluation (validation)": [
-            ["images", "2"],
-            ["RMSE", "0.2"],
-            ["R²", "0.84"],
-            ["R² of x", "0.84"],
-        ]
-    }
+    said = structure_of(path)[0]["targets"]
+    assert said["part"] == "validation" and said["mae"] == pytest.approx(0.1)
+    assert said["rmse"] == pytest.approx(0.05**0.5) and said["r2"] == pytest.approx(0.8)
+    x, y = said["outputs"]
+    assert (x["target"], x["predicted"]) == ([1, 0], [1.3, 0.1])
+    assert (y["mae"], y["r2"]) == (0, None)
+    first = said["wrong"]["items"][0]
+    assert first == {"index": 0, "name": None, "label": "x", "target": 1.0, "predicted": 1.3}
+    assert said["wrong"]["count"] == 4
 
 
 def test_hostile_names_are_text(tmp_path):

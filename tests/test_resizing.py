@@ -199,3 +199,18 @@ def test_places_lie_within_the_picture_and_the_result(across, down, width, heigh
         assert (right - left) * height == pytest.approx((bottom - top) * width)
     if mode == "letterbox":
         assert inner_width == width or inner_height == height
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+@pytest.mark.parametrize("mode", RESIZE_MODES)
+def test_gray_in_color_is_as_if_its_file_had_three_channels(mode, interpolation, orientation):
+    gray = noise(61, 47, 1)[:, :, 0]
+    exif, how = Image.Exif(), Resize(mode, interpolation)
+    exif[0x0112] = orientation
+    one, three = (
+        read_picture(encoded(Image.fromarray(pixels), "PNG", exif=exif), (3, 20, 31), how)
+        for pixels in (gray, np.stack([gray] * 3, axis=2))
+    )
+    np.testing.assert_array_equal(one, three)
+    assert one.std() > 10

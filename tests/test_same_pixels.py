@@ -94,6 +94,7 @@ def test_explanation_and_explorer_see_them_too(folder, resize):
     np.testing.assert_array_equal(neocog.explain(network, path).image, wanted)
     session = Session(network, None, "model", threads=1)
     try:
-        np.testing.assert_array_equal(session.decode(path.read_bytes()).result(timeout=60), wanted)
+        image, _photograph = session.decode(path.read_bytes()).result(timeout=60)
+        np.testing.assert_array_equal(image, wanted)
     finally:
         session.close()

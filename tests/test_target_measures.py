@@ -40,6 +40,13 @@ def test_labels_against_sklearn():
     expected = metrics.average_precision_score(there, found.probabilities, average=None)
     np.testing.assert_allclose(found.average_precisions, expected, rtol=1e-12)
     assert found.mean_precision == pytest.approx(expected.mean())
+    for threshold in (0.5, 0.8):
+        found = labels()
+        object.__setattr__(found, "threshold", threshold)
+        scores = metrics.precision_recall_fscore_support(there, found.probabilities >= threshold)
+        of_labels = found.precisions, found.recalls, found.f1_scores, found.counts
+        for own, theirs in zip(of_labels, scores, strict=True):
+            np.testing.assert_allclose(own, theirs, rtol=1e-12)
 
 
 def test_numbers_against_sklearn():
@@ -49,6 +56,28 @@ def test_numbers_against_sklearn():
         metrics.root_mean_squared_error(found.targets.ravel(), found.outputs.ravel())
     )
     assert found.r2 == pytest.approx(metrics.r2_score(found.targets, found.outputs))
+    each = metrics.mean_absolute_error(found.targets, found.outputs, multioutput="raw_values")
+    np.testing.assert_allclose(found.maes, each, rtol=1e-12)
+    assert found.mae == pytest.approx(each.mean())
+
+
+def test_mistakes_by_hand():
+    targets, p = np.float32([[1, 0], [0, 0]]), np.array([[0.4, 0.6], [0.9, 0.1]])
+    found = LabelsEvaluation(0.1, ("a", "b"), targets, p, 0.0, names=("x.png", "y.png"))
+    said = [(one.name, one.label, one.there, one.probability) for one in found.mistakes]
+    assert said == [
+        ("y.png", "a", False, 0.9),
+        ("x.png", "a", True, 0.4),
+        ("x.png", "b", False, 0.6),
+    ]
+    outputs = np.array([[1.0, 25.0], [4.5, 40.0]])  # deviations of the targets: 1 and 10
+    numbers = NumbersEvaluation(0.1, ("a", "b"), np.float32([[2, 20], [4, 40]]), outputs, 0.0)
+    assert [(one.name, one.output, one.error) for one in numbers.mistakes] == [
+        ("0", "a", -1.0),
+        ("0", "b", 5.0),
+        ("1", "a", 0.5),
+        ("1", "b", 0.0),
+    ]
 
 
 def test_average_precision_by_hand():
@@ -65,7 +94,8 @@ def test_labels_that_no_image_has_do_not_count():
     targets, p = np.float32([[1, 0], [0, 0]]), np.array([[0.9, 0.1], [0.2, 0.3]])
     found = LabelsEvaluation(0.1, ("a", "b"), targets, p, 0.0)
     assert found.accuracy == found.f1 == found.mean_precision == 1
-    assert found.to_dict()["labels"][1] == {"name": "b", "f1": None, "average_precision": None}
+    unknown = dict.fromkeys(("precision", "recall", "f1", "average_precision"))
+    assert found.to_dict()["labels"][1] == {"name": "b", "count": 0, **unknown}
 
 
 def test_numbers_whose_targets_are_all_equal():

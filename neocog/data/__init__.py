@@ -35,6 +35,7 @@ def load_data(
     on_bad: str = "error",
     file_column: str | None = None,
     label_column: str | None = None,
+    labels: str = "one",
     threads: int | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
@@ -59,7 +60,11 @@ def load_data(
         split_seed: seed of that split.
         on_bad: "error" refuses pictures that cannot be read; "skip" leaves out up to 1 %.
         file_column: column of a table that has the file names; None finds it.
-        label_column: column of a table that has the labels; None finds it.
+        label_column: column of a table that has the labels; None finds it. For several labels it
+            may name several columns, parted by commas.
+        labels: what a table says of each picture: "one" class; "several" labels, in a column each
+            (1 for the pictures that have it, else 0) or parted by semicolons in one column; or a
+            "number". For the latter two labels are targets, float32 [n, outputs].
         threads: number of threads that decode; None uses as many as this process may use.
         data_dir: folder of `cifar10`. Without it, `$NEOCOG_DATA` and the user's cache are searched,
             and then it is downloaded.
@@ -84,6 +89,7 @@ def load_data(
         on_bad=on_bad,
         file_column=file_column,
         label_column=label_column,
+        labels=labels,
         threads=threads,
         progress=progress,
     )

@@ -34,21 +34,24 @@ def summary(data: LoadedData) -> str:
     total = sum(map(len, parts.values()))
     height, width, channels = data.train.images.shape[1:]
     kind = {1: "gray", 3: "in colors"}.get(channels, f"of {channels} channels")
+    what = _what(data.train)
     lines = [
-        f"{data.name}: {_counted(total, 'image')} of {_counted(len(data.classes), 'class')}, "
+        f"{data.name}: {_counted(total, 'image')} of {_counted(len(data.classes), what)}, "
         f"{height} × {width} pixels, {kind}"
     ]
     if data.source:
         lines.append(f"from {data.source}")
     names = [_short(name) for name in data.classes[:_MOST_LISTED]]
-    across = max([len("class"), *map(len, names)])
+    across = max([len(what), *map(len, names)])
     counts = {part: _counts(images, len(data.classes)) for part, images in parts.items()}
-    lines.append(_row("class", parts, across))
+    lines.append(_row(what, parts, across))
     for number, name in enumerate(names):
         lines.append(_row(name, [f"{counts[part][number]:,}" for part in parts], across))
     if len(data.classes) > _MOST_LISTED:
-        lines.append(f"… and {len(data.classes) - _MOST_LISTED:,} more classes")
+        lines.append(f"… and {_counted(len(data.classes) - _MOST_LISTED, f'more {what}')}")
     lines.append(_row("all", [f"{len(images):,}" for images in parts.values()], across))
+    if what == "number":
+        lines += [_range(name, part, images) for part, images in parts.items() for name in names]
     return "\n".join([*lines, *data.notes])
 
 
@@ -64,9 +67,29 @@ def _row(name: str, cells: "list[str] | dict[str, Dataset]", across: int) -> str
     return "  ".join([f"{name:<{across}}", *(f"{cell:>10}" for cell in cells)])
 
 
+def _what(images: Dataset) -> str:
+    """What an image has one of, or several."""
+    if images.labels.ndim == 1:
+        return "class"
+    return "label" if np.isin(images.labels, (0, 1)).all() else "number"
+
+
+def _range(name: str, part: str, images: Dataset) -> str:
+    """Between which values the numbers of a part are."""
+    low, mean, high = (getattr(images.labels, how)() for how in ("min", "mean", "max"))
+    return f"{name} in {part}: from {low:g} to {high:g}, mean {mean:g}"
+
+
+def _with(images: Dataset, number: int) -> NDArray[np.bool_]:
+    """Which images are of a class, have a label, or have a number, as all do."""
+    what = _what(images)
+    if what == "class":
+        return np.asarray(images.labels == number)
+    return np.asarray(images.labels[:, number] > 0) | (what == "number")
+
+
 def _counts(images: Dataset, classes: int) -> NDArray[np.int64]:
-    counts: NDArray[np.int64] = np.bincount(images.labels, minlength=classes)
-    return counts
+    return np.array([np.count_nonzero(_with(images, number)) for number in range(classes)])
 
 
 def contact_sheet(
@@ -119,7 +142,7 @@ def _some_of_each(images: Dataset, classes: int, per_class: int) -> Iterator[tup
     """For each class its number and the indices of some of its images, evenly spaced."""
     there = np.flatnonzero(_counts(images, classes))[:_MOST_SHOWN]
     for number in there.tolist():
-        places = np.flatnonzero(images.labels == number)
+        places = np.flatnonzero(_with(images, number))
         chosen = np.linspace(0, len(places) - 1, min(per_class, len(places))).astype(int)
         yield number, places[chosen].tolist()
 

@@ -19,6 +19,7 @@ from neocog.data.loading import prepare
 from neocog.data.options import VALIDATION, LoadOptions, Options, ReadOptions
 from neocog.data.sources import ALL, Listing, Request, Store
 from neocog.data.sources.arrays import ArrayStore, of_datasets, of_stores
+from neocog.data.sources.base import ONE
 from neocog.data.sources.given import GivenStore, as_given
 from neocog.data.sources.pixel_files.batches import LAYOUTS, as_batch
 from neocog.data.sources.pixel_files.labels import as_label_column, number_labels
@@ -173,6 +174,11 @@ def from_anything(data: Any, options: LoadOptions) -> LoadedData:
     for name in ("file_column", "label_column"):
         if plain.pop(name) is not None:
             raise DataError(f"{name} is for tables; these data have none.")
+    if plain.pop("labels") != ONE:
+        raise DataError(
+            "labels is for tables. Give fit and evaluate images with targets, (images, targets), "
+            "float32 [n, outputs]."
+        )
     if isinstance(data, Dataset):
         return from_arrays(data.images, data.labels, **plain)
     if isinstance(data, tuple) and len(data) == 2:
@@ -190,7 +196,7 @@ def _changed(data: LoadedData, options: LoadOptions) -> LoadedData:
     if options == LoadOptions(threads=options.threads):
         return data
     usual = LoadOptions()
-    for name in ("validation", "split_seed", "file_column", "label_column"):
+    for name in ("validation", "split_seed", "file_column", "label_column", "labels"):
         if getattr(options, name) != getattr(usual, name):
             raise DataError(f"{name} says how data are found and split; {data.name} has its parts.")
     parts = {part: images for part, images in data.parts.items() if len(images)}

@@ -12,7 +12,8 @@ from neocog.data.choices import choose_resize, choose_shape
 from neocog.data.loaded import LoadedData
 from neocog.data.loading import list_pictures, prepare
 from neocog.data.options import LoadOptions
-from neocog.data.sources import ALL, Listing, cifar10, is_there
+from neocog.data.sources import ALL, Listing, Pictures, cifar10, is_there
+from neocog.data.sources.base import ONE
 from neocog.data.survey import Survey, survey
 from neocog.errors import DataError
 from neocog.files import user_path
@@ -48,16 +49,30 @@ class Found:
 
     @property
     def class_counts(self) -> tuple[int, ...]:
-        """Training pictures per class, including those that are still to be held out."""
-        pictures = self.listing.parts.get("train" if self.is_split else ALL)
+        """Training pictures per class, including those that are still to be held out.
+
+        There are none of targets.
+        """
+        pictures = self._to_train
+        if self.has_targets:
+            return ()
         labels = np.empty(0, np.int64) if pictures is None else pictures.labels
         return tuple(np.bincount(labels, minlength=len(self.listing.classes)).tolist())
+
+    @property
+    def has_targets(self) -> bool:
+        """Whether pictures have several labels, or a number, in the place of a class."""
+        return self.options.labels != ONE
+
+    @property
+    def _to_train(self) -> Pictures | None:
+        return self.listing.parts.get("train" if self.is_split else ALL)
 
     @property
     def train_count(self) -> int:
         """Approximate number of training pictures."""
         part = 1.0 if self.is_split else 1 - self.options.validation
-        return max(1, round(part * sum(self.class_counts)))
+        return max(1, round(part * len(self._to_train or ())))
 
     def made(self, shape: tuple[int, int, int], resize: Resize | None = None) -> "Found":
         """The same pictures, to be made into images of another shape."""

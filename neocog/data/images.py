@@ -92,7 +92,7 @@ def mixed(data: Dataset, count: int) -> Dataset:
     If the images are sorted by class, as those of folders are, the sample is drawn at random, the
     same each time. Otherwise it is the first images, without a copy.
     """
-    if len(data) < 2 or (np.diff(data.labels) < 0).any():
+    if len(data) < 2 or (data.labels.ndim == 1 and (np.diff(data.labels) < 0).any()):
         return data[:count]
     chosen = np.random.default_rng(0).permutation(len(data))[:count]
     names = None if data.names is None else [data.names[n] for n in chosen]

@@ -22,7 +22,8 @@ class LoadedData:
         name: name of the data, for people.
         train: images to train on.
         test: images to test with; empty if the source has none.
-        classes: names of the classes, in the order of their numbers.
+        classes: names of the classes, in the order of their numbers; of targets those of labels, or
+            of the number.
         source: argument of `load_data` that loads the same images: a name or an absolute path; ""
             if there is none.
         validation: images that are held out of training; empty if None is given.
@@ -70,6 +71,7 @@ class LoadedData:
         digest = hashlib.sha256()
         for name, part in self.parts.items():
             head = f"{name} {list(part.images.shape)} {part.pixels_digest}\n"
-            # Labels in little-endian order on every machine.
-            digest.update(head.encode() + np.ascontiguousarray(part.labels, "<i8").tobytes())
+            # Labels and targets in little-endian order on every machine.
+            kind = "<i8" if part.labels.ndim == 1 else "<f4"
+            digest.update(head.encode() + np.ascontiguousarray(part.labels, kind).tobytes())
         return digest.hexdigest()

@@ -12,6 +12,7 @@ from neocog.data.loaded import LoadedData
 from neocog.data.options import VALIDATION, LoadOptions
 from neocog.data.resizing import leaves_alone
 from neocog.data.sources import ALL, PARTS, SOURCES, Listing, Pictures, Request, is_there
+from neocog.data.sources.base import ONE, check_one_class
 from neocog.data.splitting import split
 from neocog.errors import DataError, printable
 from neocog.files import user_path
@@ -34,6 +35,8 @@ def list_pictures(path: str | os.PathLike[str], request: Request) -> Listing:
         raise DataError(f"There is no file or folder {printable(str(path), 300)}.")
     for source in SOURCES:
         if source.recognizes(place):
+            if not source.has_tables:
+                check_one_class(request, f"{printable(str(path), 300)} is of the {source.kind}")
             return source.read(place, request)
     raise DataError(
         f"{printable(str(path), 300)} is no kind of data that is known. There are: "
@@ -78,6 +81,7 @@ def prepare(
     threads = options.threads or available_cores()
     how = Decoding(shape, resize, threads, found.kind, found.name, source)
     total = sum(map(len, parts.values()))
+    has_targets = options.labels != ONE
     made: dict[str, Dataset] = {}
     done, bad, reasons = 0, [], []
     for part in PARTS:
@@ -85,7 +89,9 @@ def prepare(
         if pictures is None:
             channels, height, width = shape
             nothing = np.empty((0, height, width, channels), np.uint8)
-            made[part] = Dataset(nothing, np.empty(0, np.int64))
+            outputs = len(found.classes)
+            empty = np.empty((0, outputs), np.float32) if has_targets else np.empty(0, np.int64)
+            made[part] = Dataset(nothing, empty)
         elif leaves_alone(resize) and (pixels := _as_they_are(pictures, shape)) is not None:
             made[part] = Dataset(pixels, pictures.labels)
         else:

@@ -6,7 +6,7 @@ from typing import Any, TypedDict, Unpack
 
 from neocog.class_names import class_names
 from neocog.data.progress import Progress, counting
-from neocog.data.sources.base import Request
+from neocog.data.sources.base import LABELS, ONE, Request
 from neocog.errors import ArchitectureError, DataError
 from neocog.limits import MOST_THREADS
 from neocog.preprocessing import Resize
@@ -22,7 +22,7 @@ ON_BAD = ("error", "skip")
 _LONGEST_SIDE = 8192
 _MOST_SEED = 2**64 - 1
 # Options that select pictures or determine their classes.
-_CHOOSING = ("classes", "validation", "split_seed", "file_column", "label_column")
+_CHOOSING = ("classes", "validation", "split_seed", "file_column", "label_column", "labels")
 
 
 class ReadOptions(TypedDict, total=False):
@@ -44,6 +44,7 @@ class Options(ReadOptions, total=False):
     validation: float
     file_column: str | None
     label_column: str | None
+    labels: str
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class LoadOptions:
         on_bad: one of `ON_BAD`.
         file_column: column of a table that has the file names; None finds it.
         label_column: column of a table that has the labels; None finds it.
+        labels: what a label is, one of `neocog.data.sources.base.LABELS`.
         threads: number of threads that decode; None uses as many as this process may use.
         progress: called during long tasks.
 
@@ -78,6 +80,7 @@ class LoadOptions:
     on_bad: str = "error"
     file_column: str | None = None
     label_column: str | None = None
+    labels: str = ONE
     threads: int | None = None
     progress: Progress | None = field(default=None, compare=False)
 
@@ -108,6 +111,7 @@ class LoadOptions:
             self.classes,
             self.file_column,
             self.label_column,
+            self.labels,
             progress=counting(self.progress, "downloading"),
         )
 
@@ -167,6 +171,7 @@ _CHECKS: dict[str, Any] = {
     "on_bad": lambda name, value: choice(name, value, ON_BAD, error=DataError),
     "file_column": _column,
     "label_column": _column,
+    "labels": lambda name, value: choice(name, value, LABELS, error=DataError),
     "threads": lambda name, value: whole(name, value, 1, MOST_THREADS, error=DataError),
     "progress": _progress,
 }

@@ -109,6 +109,10 @@ def scaled(
     Raises:
         ValueError: the pixels are no colors.
     """
+    is_opaque = key is None and not picture.has_transparency_data
+    if is_opaque and picture.mode == "L" and mode == "RGB":  # three channels that are the same one
+        gray = scaled(picture, box, size, "L", turn, None, region, interpolation)
+        return np.repeat(gray, 3, axis=2)
     width, height = size
     across, lines = picture.size
     seen_across, seen_lines = box
@@ -120,7 +124,7 @@ def scaled(
     # Clipped to the picture, in case of rounding errors.
     begin_x, end_x = max(0.0, left + region[0]), min(float(across), left + region[2])
     begin_y, end_y = max(0.0, top + region[1]), min(float(lines), top + region[3])
-    is_plain = key is None and picture.mode in (mode, "RGBX") and not picture.has_transparency_data
+    is_plain = is_opaque and picture.mode in (mode, "RGBX")
     if is_plain and mode == "RGB":
         seen = picture if turn.by is None else picture.transpose(turn.by)
         found = resampled(seen, size, (begin_x, begin_y, end_x, end_y), interpolation)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,8 @@ def split(
     asked for, so a class of distinct pictures is split to the nearest whole number. Nothing is held
     out of a class whose pictures are all the same.
 
-    Pictures that cannot be read are reported when they are decoded.
+    Pictures that cannot be read are reported when they are decoded. With targets, a picture counts
+    for the rarest label that it has; pictures with numbers are one class.
 
     Args:
         pictures: all of them, with distinct names.
@@ -40,7 +42,8 @@ def split(
     """
     part = real("validation", part, 0, 1, error=DataError)
     names = [pictures.name(n) for n in range(len(pictures))]
-    by_label = np.argsort(pictures.labels, kind="stable").tolist()
+    labels = _strata(pictures.labels)
+    by_label = np.argsort(labels, kind="stable").tolist()
     order = sorted(by_label, key=names.__getitem__)  # equal names are ordered by label
     at = np.array(order, np.int64)
     if part == 0:
@@ -54,7 +57,7 @@ def split(
     )[1:]
     prefix = hashlib.blake2b(f"{seed}\0".encode(), digest_size=16)
     drawn = [(_draw(prefix, names[order[place]]), n) for n, place in enumerate(first.tolist())]
-    of_class = pictures.labels[at[first]]
+    of_class = labels[at[first]]
     taken = np.zeros(len(first), np.bool_)
     for one in np.unique(of_class):
         groups = np.flatnonzero(of_class == one)
@@ -62,6 +65,18 @@ def split(
         taken[_nearest(by_draw, counts, part)] = True
     held_out = taken[number]
     return pictures.take(at[~held_out]), pictures.take(at[held_out])
+
+
+def _strata(labels: NDArray[Any]) -> NDArray[np.int64]:
+    """The class that each picture counts for, int64 [n]."""
+    if labels.ndim == 1:
+        return labels
+    if not np.isin(labels, (0, 1)).all():
+        return np.zeros(len(labels), np.int64)
+    often = np.where(labels > 0, labels.sum(axis=0), np.inf)
+    rarest: NDArray[np.int64] = often.argmin(axis=1)
+    rarest[~(labels > 0).any(axis=1)] = labels.shape[1]
+    return rarest
 
 
 def _nearest(groups: Sequence[int], counts: NDArray[np.int64], part: float) -> list[int]:

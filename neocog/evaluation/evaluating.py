@@ -1,6 +1,7 @@
 """Predicts every image and compares the predictions with the labels."""
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +12,20 @@ from neocog.evaluation.measures import image_scores
 from neocog.evaluation.result import Evaluation
 from neocog.evaluation.target_measures import LabelsEvaluation, NumbersEvaluation
 from neocog.evaluation.views import check_views, mean_scores
-from neocog.losses import check_classifier, check_targets, has_targets
+from neocog.losses import check_classifier, check_targets, has_targets, least_probability
 from neocog.network import Network, check_network
 from neocog.reference import binary_cross_entropy, sigmoid_forward, squared_error
 
-__all__ = ["evaluate", "evaluate_classes", "scores_of"]
+__all__ = ["AnyEvaluation", "evaluate", "evaluate_classes", "scores_of", "target_evaluation"]
+
+
+#: The result of an evaluation, by the loss that the network was trained by.
+AnyEvaluation = Evaluation | LabelsEvaluation | NumbersEvaluation
 
 
 def evaluate(
     network: Network, data: Dataset, *, tta: str | None = None, threads: int | None = None
-) -> Evaluation | LabelsEvaluation | NumbersEvaluation:
+) -> AnyEvaluation:
     """Evaluate a network: predict every image and compare the predictions with the labels.
 
     Networks that were trained by another loss than cross-entropy give another result: after binary
@@ -42,12 +47,45 @@ def evaluate(
         return evaluate_classes(network, data, tta=tta, threads=threads)
     data, scores, seconds = _predicted(network, data, tta, threads)
     names = _names(network)
-    if network.loss == "mse":
-        loss = float(squared_error(scores, data.labels.astype(np.float64)).mean())
-        return NumbersEvaluation(loss, names, data.labels.copy(), scores, seconds)
-    scores = scores / network.temperature
-    loss = float(binary_cross_entropy(scores, data.labels.astype(np.float64)).mean())
-    return LabelsEvaluation(loss, names, data.labels.copy(), sigmoid_forward(scores), seconds)
+    return target_evaluation(
+        network.loss,
+        scores if network.loss == "mse" else scores / network.temperature,
+        data.labels.copy(),
+        names,
+        seconds=seconds,
+        images=data.names,
+        threshold=network.threshold,
+    )
+
+
+def target_evaluation(
+    loss: str,
+    scores: NDArray[np.float64],
+    targets: NDArray[np.float32],
+    names: tuple[str, ...],
+    *,
+    seconds: float = 0.0,
+    images: Sequence[str] | None = None,
+    threshold: float | None = None,
+) -> LabelsEvaluation | NumbersEvaluation:
+    """The evaluation of outputs for several labels an image, or for numbers.
+
+    Args:
+        loss: that the outputs are of.
+        scores: the outputs, float64 [n, outputs].
+        targets: float32 [n, outputs].
+        names: of the outputs.
+        seconds: that the predictions took.
+        images: their names, if they have any.
+        threshold: the least probability of a label; None for the usual one.
+    """
+    wide = targets.astype(np.float64)
+    if loss == "mse":
+        mean = float(squared_error(scores, wide).mean())
+        return NumbersEvaluation(mean, names, targets, scores, seconds, images)
+    mean = float(binary_cross_entropy(scores, wide).mean())
+    likely, least = sigmoid_forward(scores), least_probability(threshold)
+    return LabelsEvaluation(mean, names, targets, likely, seconds, images, least)
 
 
 def evaluate_classes(

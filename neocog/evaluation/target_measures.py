@@ -2,22 +2,27 @@
 
 With targets t and probabilities p [n, K], of several labels an image:
 
-    accuracy            the part of the n · K labels for which p ≥ ½ is t ≥ ½
+    accuracy            the part of the n · K labels for which p ≥ threshold is t ≥ ½
+    precision, recall   of a label: right / predicted, and right / there
     F1 of a label       2 · right / (predicted + there), of the images that have it
     average precision   Σ_k precision of the k likeliest images, over those k that have the label,
                         divided by how many have it; of equal probabilities all or none are taken
 
 Means over labels leave out those that no image has. Of numbers z:
 
-    RMSE = √(Σ (z − t)² / nK)           R² = 1 − Σ (z − t)² / Σ (t − mean t)²,  of each output
+    MAE = Σ |z − t| / nK        RMSE = √(Σ (z − t)² / nK)
+    R² = 1 − Σ (z − t)² / Σ (t − mean t)²,  of each output
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from neocog.evaluation.target_mistakes import LabelMistake, NumberMistake
 
 __all__ = ["LabelsEvaluation", "NumbersEvaluation", "average_precision"]
 
@@ -34,6 +39,8 @@ class LabelsEvaluation:
         targets: float32 [n, labels].
         probabilities: float64 [n, labels].
         seconds: time of the predictions.
+        names: name of each image, such as its file; None if they have no names.
+        threshold: the least probability of a label that is predicted.
     """
 
     loss: float
@@ -41,6 +48,8 @@ class LabelsEvaluation:
     targets: NDArray[np.float32]
     probabilities: Reals
     seconds: float
+    names: Sequence[str] | None = None
+    threshold: float = 0.5
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -57,17 +66,37 @@ class LabelsEvaluation:
         return np.asarray(self.targets >= 0.5)
 
     @property
+    def _predicted(self) -> NDArray[np.bool_]:
+        return np.asarray(self.probabilities >= self.threshold)
+
+    @property
+    def _right(self) -> Reals:
+        return np.asarray((self._there & self._predicted).sum(axis=0), np.float64)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """How many images have each label, int64 [labels]."""
+        return np.asarray(self._there.sum(axis=0), np.int64)
+
+    @property
     def accuracy(self) -> float:
         """The part of all labels of all images that is right, 0 to 1."""
-        return float(((self.probabilities >= 0.5) == self._there).mean())
+        return float((self._predicted == self._there).mean())
+
+    @property
+    def precisions(self) -> Reals:
+        """The precision of each label, float64 [labels]; NaN where it is never predicted."""
+        return _parts(self._right, self._predicted.sum(axis=0))
+
+    @property
+    def recalls(self) -> Reals:
+        """The recall of each label, float64 [labels]; NaN where no image has it."""
+        return _parts(self._right, self.counts)
 
     @property
     def f1_scores(self) -> Reals:
         """F1 of each label, float64 [labels]; NaN where it is neither there nor predicted."""
-        there, predicted = self._there, self.probabilities >= 0.5
-        right = 2.0 * (there & predicted).sum(axis=0)
-        with np.errstate(invalid="ignore"):
-            return np.asarray(right / (there.sum(axis=0) + predicted.sum(axis=0)))
+        return _parts(2 * self._right, self.counts + self._predicted.sum(axis=0))
 
     @property
     def f1(self) -> float:
@@ -86,6 +115,22 @@ class LabelsEvaluation:
         return _mean(self.average_precisions)
 
     @property
+    def mistakes(self) -> tuple[LabelMistake, ...]:
+        """All labels of images that are wrong, those first whose probabilities are most so."""
+        wrong = np.argwhere(self._predicted != self._there)
+        off = np.abs(self.probabilities - self._there)[tuple(wrong.T)]
+        return tuple(
+            LabelMistake(
+                image,
+                _name_of(self.names, image),
+                self.classes[label],
+                there=bool(self._there[image, label]),
+                probability=float(self.probabilities[image, label]),
+            )
+            for image, label in wrong[np.argsort(-off, kind="stable")].tolist()
+        )
+
+    @property
     def line(self) -> str:
         """The result in a line."""
         return (
@@ -93,31 +138,21 @@ class LabelsEvaluation:
             f"(F1 {self.f1:.3f}, mAP {self.mean_precision:.3f})"
         )
 
-    @property
-    def table(self) -> dict[str, Any]:
-        """The results by what they measure, to be read in a table; None where there is none."""
-        return {
-            "images": len(self),
-            "loss": self.loss,
-            "accuracy": self.accuracy,
-            "F1": _plain(self.f1),
-            "mAP": _plain(self.mean_precision),
-            **_named("F1 of", self.classes, self.f1_scores),
-            **_named("average precision of", self.classes, self.average_precisions),
-        }
-
     def to_dict(self) -> dict[str, Any]:
         """All results as plain data, for JSON."""
-        each = zip(self.classes, self.f1_scores, self.average_precisions, strict=True)
+        keys = ("precision", "recall", "f1", "average_precision")
+        scores = self.precisions, self.recalls, self.f1_scores, self.average_precisions
+        each = zip(self.classes, self.counts.tolist(), zip(*scores, strict=True), strict=True)
         return {
             "loss": self.loss,
             "accuracy": self.accuracy,
             "f1": _plain(self.f1),
             "mean_average_precision": _plain(self.mean_precision),
             "count": len(self),
+            "threshold": self.threshold,
             "labels": [
-                {"name": name, "f1": _plain(f1), "average_precision": _plain(precision)}
-                for name, f1, precision in each
+                {"name": name, "count": count, **dict(zip(keys, map(_plain, row), strict=True))}
+                for name, count, row in each
             ],
             "seconds": self.seconds,
         }
@@ -133,6 +168,7 @@ class NumbersEvaluation:
         targets: float32 [n, outputs].
         outputs: float64 [n, outputs].
         seconds: time of the predictions.
+        names: name of each image, such as its file; None if they have no names.
     """
 
     loss: float
@@ -140,6 +176,7 @@ class NumbersEvaluation:
     targets: NDArray[np.float32]
     outputs: Reals
     seconds: float
+    names: Sequence[str] | None = None
     #: There is none; the history of a training asks every evaluation.
     accuracy: None = None
 
@@ -148,6 +185,16 @@ class NumbersEvaluation:
 
     def __repr__(self) -> str:
         return f"<NumbersEvaluation of {len(self)} images: RMSE={self.rmse:.4g}, R²={self.r2:.4f}>"
+
+    @property
+    def maes(self) -> Reals:
+        """The mean absolute error of each output, float64 [outputs]."""
+        return np.asarray(np.abs(self.outputs - self.targets).mean(axis=0), np.float64)
+
+    @property
+    def mae(self) -> float:
+        """The mean absolute error, in the units of the targets."""
+        return float(self.maes.mean())
 
     @property
     def rmse(self) -> float:
@@ -173,28 +220,38 @@ class NumbersEvaluation:
     @property
     def line(self) -> str:
         """The result in a line."""
-        return f"RMSE {self.rmse:.4g}, R² {self.r2:.4f}, of {len(self):,} images"
+        return (
+            f"MAE {self.mae:.4g}, RMSE {self.rmse:.4g}, R² {self.r2:.4f}, of {len(self):,} images"
+        )
 
     @property
-    def table(self) -> dict[str, Any]:
-        """The results by what they measure, to be read in a table; None where there is none."""
-        return {
-            "images": len(self),
-            "RMSE": self.rmse,
-            "R²": _plain(self.r2),
-            **_named("R² of", self.classes, self.r2_scores),
-        }
+    def mistakes(self) -> tuple[NumberMistake, ...]:
+        """All numbers, those first that are farthest off, in parts of their outputs' deviation."""
+        spread = self.targets.astype(np.float64).std(axis=0)
+        off = np.abs(self.outputs - self.targets) / np.where(spread > 0, spread, 1.0)
+        places = np.unravel_index(np.argsort(-off, axis=None, kind="stable"), off.shape)
+        return tuple(
+            NumberMistake(
+                image,
+                _name_of(self.names, image),
+                self.classes[output],
+                float(self.targets[image, output]),
+                float(self.outputs[image, output]),
+            )
+            for image, output in zip(*(place.tolist() for place in places), strict=True)
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """All results as plain data, for JSON."""
         return {
             "loss": self.loss,
+            "mae": self.mae,
             "rmse": self.rmse,
             "r2": _plain(self.r2),
             "count": len(self),
             "outputs": [
-                {"name": name, "r2": _plain(r2)}
-                for name, r2 in zip(self.classes, self.r2_scores, strict=True)
+                {"name": name, "mae": float(mae), "r2": _plain(r2)}
+                for name, mae, r2 in zip(self.classes, self.maes, self.r2_scores, strict=True)
             ],
             "seconds": self.seconds,
         }
@@ -219,6 +276,15 @@ def average_precision(there: NDArray[np.bool_], probabilities: Reals) -> float:
     return float((np.diff(recall, prepend=0.0) * precision).sum())
 
 
+def _parts(some: Reals, of_all: NDArray[Any]) -> Reals:
+    with np.errstate(invalid="ignore"):
+        return np.asarray(some / of_all)
+
+
+def _name_of(names: Sequence[str] | None, index: int) -> str:
+    return str(index) if names is None else names[index]
+
+
 def _mean(scores: Reals) -> float:
     known = scores[~np.isnan(scores)]
     return float(known.mean()) if len(known) else math.nan
@@ -226,7 +292,3 @@ def _mean(scores: Reals) -> float:
 
 def _plain(number: float) -> float | None:
     return None if math.isnan(number) else float(number)
-
-
-def _named(what: str, names: tuple[str, ...], scores: Reals) -> dict[str, float | None]:
-    return {f"{what} {name}": _plain(score) for name, score in zip(names, scores, strict=True)}

@@ -10,16 +10,25 @@ from neocog.evaluation.reliability import BINS
 from neocog.evaluation.result import Evaluation
 from neocog.evaluation.threshold import Answered
 
-__all__ = ["accuracy_line", "summary"]
+__all__ = [
+    "MOST_MISTAKES",
+    "accuracy_line",
+    "counted_images",
+    "name_ending",
+    "percent",
+    "summary",
+    "text_table",
+]
 
 # Columns that fit a terminal of the usual size.
 _WIDTH = 80
 # If there are more classes than this, only the weakest are listed.
 _MOST_CLASSES = 30
 _WEAKEST = 10
-# Numbers of confused pairs, if the whole matrix does not fit, and of mistakes that are listed.
+# Number of confused pairs, if the whole matrix does not fit.
 _MOST_PAIRS = 10
-_MOST_MISTAKES = 10
+#: Number of mistakes that are listed.
+MOST_MISTAKES = 10
 # Longest names of classes, in a table and within a line.
 _LONG, _SHORT = 24, 16
 _THRESHOLDS = (0.5, 0.7, 0.9, 0.95, 0.99)
@@ -36,7 +45,7 @@ def accuracy_line(result: Evaluation, part: str) -> str:
     what = "Accuracy" if part == "all" else f"{part.capitalize()} accuracy"
     low, high = result.accuracy_interval()
     return (
-        f"{what}: {100 * result.accuracy:.2f} % of {_images(len(result))} "
+        f"{what}: {100 * result.accuracy:.2f} % of {counted_images(len(result))} "
         f"(95 % CI: {100 * low:.2f} to {100 * high:.2f} %)"
     )
 
@@ -80,11 +89,11 @@ def _classes(result: Evaluation) -> list[str]:
     precision, recall, f1 = result.macro
     mean = ClassScore("mean of the classes", precision, recall, f1, len(result))
     head = ["class", "count", "precision", "recall", "F1"]
-    return lines + _table([head, *(_row(one) for one in (*shown, mean))])
+    return lines + text_table([head, *(_row(one) for one in (*shown, mean))])
 
 
 def _row(one: ClassScore) -> list[str]:
-    percents = [_percent(part) for part in (one.precision, one.recall, one.f1)]
+    percents = [percent(part) for part in (one.precision, one.recall, one.f1)]
     return [printable(one.name, _LONG), f"{one.count:,}", *percents]
 
 
@@ -127,8 +136,8 @@ def _probabilities(result: Evaluation, told: Answered | None) -> list[str]:
     rows = [["  threshold", "answered", "right"]]
     for threshold in _THRESHOLDS:
         one = result.answered(threshold)
-        rows.append([f"  {threshold:.2f}", _percent(one.coverage), _percent(one.accuracy)])
-    lines += _table(rows)
+        rows.append([f"  {threshold:.2f}", percent(one.coverage), percent(one.accuracy)])
+    lines += text_table(rows)
     wanted = result.threshold_for(_WANTED)
     if wanted == 0:
         lines.append(f"{100 * _WANTED:g} % of the answers are right without a threshold.")
@@ -138,7 +147,7 @@ def _probabilities(result: Evaluation, told: Answered | None) -> list[str]:
         coverage = result.answered(wanted).coverage
         lines.append(
             f"{100 * _WANTED:g} % of the answers are right with a threshold of {wanted:.4f}, "
-            f"which answers {_percent(coverage)}."
+            f"which answers {percent(coverage)}."
         )
     if told is not None:
         lines += ["", *_told(told, len(result))]
@@ -147,8 +156,8 @@ def _probabilities(result: Evaluation, told: Answered | None) -> list[str]:
 
 def _told(one: Answered, count: int) -> list[str]:
     lines = [
-        f"Threshold {one.threshold:.4g}: {one.count:,} of {_images(count)} answered "
-        f"({_percent(one.coverage)})"
+        f"Threshold {one.threshold:.4g}: {one.count:,} of {counted_images(count)} answered "
+        f"({percent(one.coverage)})"
     ]
     if one.accuracy is not None:
         low, high = one.interval
@@ -164,21 +173,22 @@ def _mistakes(result: Evaluation) -> list[str]:
     if not mistakes:
         return []
     lines = []
-    for one in mistakes[:_MOST_MISTAKES]:
+    for one in mistakes[:MOST_MISTAKES]:
         label, predicted = (printable(name, _SHORT) for name in (one.label, one.predicted))
-        end = f": {label} taken for {predicted}, {_percent(one.probability)}"
-        lines.append(f"  {_ending(one.name, _WIDTH - 2 - len(end))}{end}")
+        end = f": {label} taken for {predicted}, {percent(one.probability)}"
+        lines.append(f"  {name_ending(one.name, end)}{end}")
     of_all = f"of {len(mistakes):,} " if len(mistakes) > 1 else ""
     return [f"Surest mistakes {of_all}(--mistakes FILE.csv writes all):", *lines]
 
 
-def _ending(name: str, room: int) -> str:
-    """The end of a file's name, which distinguishes it best."""
-    shown = printable(name, len(name))
+def name_ending(name: str, text: str) -> str:
+    """As much of a file's name as fits in front of a text: its end distinguishes it best."""
+    shown, room = printable(name, len(name)), _WIDTH - 2 - len(text)
     return shown if len(shown) <= room else f"…{shown[len(shown) - room + 1 :]}"
 
 
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+def text_table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as lines, the first cells to the left and the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for first, *others in rows:
@@ -188,9 +198,11 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     return lines
 
 
-def _images(count: int) -> str:
+def counted_images(count: int) -> str:
+    """A number of images in words."""
     return f"{count:,} image{'' if count == 1 else 's'}"
 
 
-def _percent(part: float | None) -> str:
+def percent(part: float | None) -> str:
+    """A part of 1 in percent."""
     return "–" if part is None else f"{100 * part:.1f} %"

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from neocog.data.images import Dataset, as_dataset
 from neocog.errors import DataError, NeocogError, printable
-from neocog.evaluation import Evaluation
-from neocog.evaluation.target_measures import LabelsEvaluation, NumbersEvaluation
+from neocog.evaluation import AnyEvaluation, Evaluation, LabelsEvaluation, NumbersEvaluation
 from neocog.explanation.page.html import page
 from neocog.explanation.page.message import Block
 from neocog.explanation.page.payload import Packed
@@ -28,6 +27,7 @@ from neocog.report.curves import curves, lr_curve
 from neocog.report.first_filters import first_filters
 from neocog.report.mistakes import name_of_image, worst_mistakes
 from neocog.report.tables import fact_rows, setting_rows
+from neocog.report.targets import of_targets
 from neocog.report.thumbnails import most_that_fit, sheet
 from neocog.training.history import History
 from neocog.validation import file_path, instance, refuse
@@ -46,7 +46,7 @@ def write_report(
     *,
     title: str,
     network: Network | None = None,
-    evaluation: Evaluation | LabelsEvaluation | NumbersEvaluation | None = None,
+    evaluation: AnyEvaluation | None = None,
     data: Dataset | None = None,
     part: str = "test",
     history: History | None = None,
@@ -65,7 +65,7 @@ def write_report(
         path: of the file.
         title: what the run is called.
         network: that was trained: its filters, and what it looks at.
-        evaluation: of the network; of labels or numbers a table of the measures is shown.
+        evaluation: of the network.
         data: the images that were evaluated, a `Dataset` or a tuple (images, labels); for pictures
             of them.
         part: what the images are called, such as "test".
@@ -84,10 +84,6 @@ def write_report(
     path = user_path(file_path("path", path))
     title = printable(instance("title", title, str, "a text"), _LONGEST_TITLE)
     tables = _mapping("facts", facts)
-    if isinstance(evaluation, LabelsEvaluation | NumbersEvaluation):
-        part = printable(instance("part", part, str, "a text"))
-        tables = {f"Evaluation ({part})": evaluation.table, **tables}
-        evaluation = None
     block = Block()
     structure: dict[str, Any] = {
         "title": title,
@@ -107,12 +103,16 @@ def write_report(
     if network is not None:
         network = check_network(network)
         structure["filters"] = first_filters(network, block)
-    if evaluation is not None:
+    if isinstance(evaluation, LabelsEvaluation | NumbersEvaluation):
+        part = printable(instance("part", part, str, "a text"))
+        images = None if data is None else _evaluated(data, evaluation, evaluation.targets).images
+        structure["targets"] = of_targets(evaluation, part, images, network, block, threads)
+    elif evaluation is not None:
         instance("evaluation", evaluation, Evaluation, "an Evaluation, as evaluate gives it")
         part = printable(instance("part", part, str, "a text"))
         structure["evaluation"] = _of_evaluation(evaluation, part)
         if data is not None:
-            images = _evaluated(data, evaluation).images
+            images = _evaluated(data, evaluation, evaluation.labels).images
             structure["pictures"] = _pictures(evaluation, images)
             found = worst_mistakes(evaluation, images, network, block, threads)
             structure["mistakes"] = found
@@ -186,9 +186,9 @@ def _of_evaluation(evaluation: Evaluation, part: str) -> dict[str, Any]:
     }
 
 
-def _evaluated(data: Dataset, evaluation: Evaluation) -> Dataset:
+def _evaluated(data: Dataset, evaluation: AnyEvaluation, labels: NDArray[Any]) -> Dataset:
     data = as_dataset(data, "write_report(…, data=data.test)")
-    if len(data) != len(evaluation) or not np.array_equal(data.labels, evaluation.labels):
+    if len(data) != len(evaluation) or not np.array_equal(data.labels, labels):
         raise DataError(
             f"data are {len(data):,} images that are not the {len(evaluation):,} of the "
             "evaluation. Give write_report the data that were evaluated."

@@ -11,7 +11,7 @@ from typing import Any
 
 from neocog.data.images import Dataset
 from neocog.errors import FormatError, printable
-from neocog.evaluation import Evaluation
+from neocog.evaluation import AnyEvaluation
 from neocog.files import exists, read_bytes
 from neocog.network import Network
 from neocog.report.report import write_report
@@ -37,7 +37,7 @@ def write_run_report(
     folder: str | Path,
     network: Network,
     *,
-    evaluation: Evaluation | None = None,
+    evaluation: AnyEvaluation | None = None,
     data: Dataset | None = None,
     part: str = "test",
     history: History | None = None,
@@ -153,17 +153,21 @@ def _facts(
     info: Mapping[str, Any],
     history: History,
     network: Network,
-    evaluation: Evaluation | None,
+    evaluation: AnyEvaluation | None,
 ) -> dict[str, dict[str, Any]]:
     """Tables of facts about a run besides its settings and results."""
     network_cost = cost(network)
     machine = _table(info, "machine")
-    data = _table(info, "data")
+    data, transfer = _table(info, "data"), _table(info, "transfer")
+    depth = str(transfer.get("depth"))
     step = history.seconds / history.steps if history.steps else None
     return {
         "Timings": {
             "started": _time(info.get("started")),
             "compiling": _seconds(history.compile_seconds),
+            "computing maps": _seconds(_number(transfer.get("preparing_seconds")))
+            if depth == "blocks"
+            else None,
             "training": _seconds(history.seconds),
             "a step": _seconds(step),
             "evaluation": _seconds(evaluation.seconds) if evaluation is not None else None,
@@ -175,6 +179,7 @@ def _facts(
             "parameters": network_cost.parameters,
             "multiply-adds": network_cost.multiply_adds,
         },
+        **({"Transfer": _transfer(transfer, depth)} if transfer else {}),
         "Data": {
             "name": data.get("name"),
             "source": data.get("source") if data.get("source") != data.get("name") else None,
@@ -182,6 +187,21 @@ def _facts(
         },
         "Machine": {_MACHINE.get(name, name): value for name, value in machine.items()},
         "Versions": _table(info, "versions"),
+    }
+
+
+def _transfer(transfer: Mapping[str, Any], depth: str) -> dict[str, Any]:
+    """What learned of a network that had seen other pictures."""
+    learns = {
+        "head": "the last layer",
+        "blocks": f"what is behind {transfer.get('place')}",
+        "all": "all layers",
+    }
+    return {
+        "weights": transfer.get("weights"),
+        "learns": learns.get(depth),
+        "views": transfer.get("views"),
+        "strength": transfer.get("strength"),
     }
 
 

@@ -26,7 +26,10 @@ from numpy.typing import NDArray
 from neocog.files import open_regular
 from neocog.private_folder import require_private
 
-__all__ = ["About", "EntryWriter", "mapping_of", "open_entry", "read_about"]
+__all__ = ["FEATURES", "About", "EntryWriter", "mapping_of", "open_entry", "read_about"]
+
+#: Kind of entries of features; those of pixels have their source's kind.
+FEATURES = "features"
 
 _MARK = b"neocog\x00\x01"
 _LENGTH = 8

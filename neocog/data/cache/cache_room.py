@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -33,7 +34,16 @@ from neocog.limits import readable
 from neocog.private_folder import private_folder
 from neocog.validation import shown
 
-__all__ = ["Kept", "NotKeptError", "cache_share", "kept", "list_kept", "remove_kept"]
+__all__ = [
+    "Kept",
+    "NotKeptError",
+    "cache_share",
+    "kept",
+    "let_go",
+    "list_kept",
+    "opened",
+    "remove_kept",
+]
 
 #: Fraction of the disk that all entries together may take, and fraction that they leave free.
 SHARE, FREE = 0.1, 0.05
@@ -91,6 +101,24 @@ def cache_share() -> float:
 # One entry
 
 
+def opened(
+    key: str, fits: Callable[[About, NDArray[np.uint8]], bool]
+) -> tuple[About, NDArray[np.uint8]] | None:
+    """Open the entry of a key if there is one; its array is mapped.
+
+    Args:
+        key: as in `kept`.
+        fits: as in `kept`.
+
+    Raises:
+        NotKeptError: the cache is turned off, or cannot have a folder.
+    """
+    if cache_share() == 0:
+        raise NotKeptError
+    folder = _private(_root()) / key
+    return _opened(_private(folder), key, fits) if folder.exists() else None
+
+
 def kept(
     key: str,
     size: int,
@@ -110,15 +138,10 @@ def kept(
     Raises:
         NotKeptError: there is no folder or no space for it.
     """
-    share = cache_share()
-    if share == 0:
-        raise NotKeptError
-    root = _private(_root())
+    if (found := opened(key, fits)) is not None:
+        return found
+    share, root = cache_share(), _root()
     folder = root / key
-    if folder.exists():
-        found = _opened(_private(folder), key, fits)
-        if found is not None:
-            return found
     try:
         _make_room(folder, size, share)
     except OSError as error:
@@ -139,6 +162,20 @@ def kept(
     if found is None:
         raise NotKeptError(f"what was written to {folder} cannot be read")
     return found
+
+
+def let_go(array: NDArray[np.uint8]) -> None:
+    """Let the pages of an entry's array leave the memory of this process, after they were read.
+
+    They are there again when they are read again, mostly from the system's own memory. Nothing is
+    done with other arrays.
+    """
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    # Of other mappings pages may have been changed, which would be lost.
+    if any(base is mapping for mapping in _in_use.values()) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def _root() -> Path:

@@ -1,27 +1,13 @@
-"""The page of a report: one HTML file with thumbnails that needs no script and no network.
+"""The page of a report: one HTML file with thumbnails that needs no script and no network."""
 
-Everything that comes from the source, such as file names, is escaped, and the page's content
-security policy blocks any script that might get in.
-"""
-
-import base64
-import html
-import io
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
-from importlib.resources import files
+from functools import partial
 from typing import TypeVar
-
-from PIL import Image
 
 from neocog.data.check.balance import TINY
 from neocog.data.check.findings import Broken, Findings, Group, Odd, Pair, Picture, WrongEnding
-from neocog.data.check.looking import head, within
-from neocog.data.check.table import Everything
-from neocog.data.picture import fit_picture
-from neocog.errors import DataError, printable
-from neocog.pages import shared_style, source_hash
-from neocog.preprocessing import Resize
+from neocog.data.check.thumbnail import thumbnail
+from neocog.pages.findings import end_of, escaped, findings_page
 
 __all__ = ["page"]
 
@@ -29,44 +15,12 @@ T = TypeVar("T")
 
 # Items of a list that are shown; with those of groups, some 300 pictures in all.
 _PAIRS, _GROUPS, _OF_GROUP, _PICTURES, _ROWS = 24, 10, 6, 36, 200
-# Pixels of a thumbnail; a picture with sides of at most _SMALL is shown enlarged instead.
-_SIDE, _SMALL = 160, 64
-# Longest name, in characters.
-_LONGEST, _CAPTION = 300, 100
 _HOW = {"bytes": "the same bytes", "pixels": "the same pixels"}
 
 
 def page(report: Findings) -> str:
     """The page as text."""
-    style = _style()
-    policy = (
-        f"default-src 'none'; style-src {source_hash(style)}; img-src data:; base-uri 'none'; "
-        "form-action 'none'"
-    )
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{_text(report.name)}: data check — neocog</title>\n<style>{style}</style>\n"
-        f"</head>\n<body>\n<main>\n{_Page(report).body()}</main>\n</body>\n</html>\n"
-    )
-
-
-@cache
-def _style() -> str:
-    own = (files("neocog.data.check") / "page.css").read_text(encoding="utf-8")
-    return shared_style() + own
-
-
-def _text(text: str, most: int = _LONGEST) -> str:
-    return html.escape(printable(text, most))
-
-
-def _end(name: str) -> str:
-    """The end of a long name, which says more than its beginning."""
-    text = printable(name, 10_000)
-    return html.escape(text if len(text) <= _CAPTION else f"…{text[1 - _CAPTION :]}")
+    return findings_page(f"{report.name}: data check", _Page(report).body())
 
 
 class _Page:
@@ -102,13 +56,13 @@ class _Page:
         classes = "1 class" if len(report.classes) == 1 else f"{len(report.classes):,} classes"
         return "".join(
             [
-                f"<header><h1>{_text(report.name)} <small>{report.count:,} pictures in {classes} "
-                f"({_text(report.kind)})</small></h1></header>\n",
+                f"<header><h1>{escaped(report.name)} <small>{report.count:,} pictures in {classes} "
+                f"({escaped(report.kind)})</small></h1></header>\n",
                 _verdict(report),
                 '<nav aria-label="What was found"><ul class="summary">',
                 *(section.link() for section in sections),
                 "</ul></nav>\n",
-                *(f'<p class="hint">{_text(note, 1000)}</p>\n' for note in report.notes),
+                *(f'<p class="hint">{escaped(note, 1000)}</p>\n' for note in report.notes),
                 _there_is(report),
                 *(section.text() for section in sections if section.found),
                 _methods(report),
@@ -119,13 +73,16 @@ class _Page:
 
     def _figure(self, picture: Picture) -> str:
         if picture.index not in self._thumbnails:
-            self._thumbnails[picture.index] = _thumbnail(self._report.everything, picture.index)
+            self._thumbnails[picture.index] = self._thumbnail(picture.index)
         return (
             f'<figure><div class="thumbnail">{self._thumbnails[picture.index]}</div>'
-            f"<figcaption>{_end(picture.name)}"
-            f'<span class="where">{_text(picture.part)} · {_text(picture.label, 60)}</span>'
+            f"<figcaption>{end_of(picture.name)}"
+            f'<span class="where">{escaped(picture.part)} · {escaped(picture.label, 60)}</span>'
             "</figcaption></figure>"
         )
+
+    def _thumbnail(self, index: int) -> str:
+        return thumbnail(partial(self._report.everything.read, index))
 
     def _item(self, picture: Picture) -> str:
         return f"<li>{self._figure(picture)}</li>\n"
@@ -227,33 +184,16 @@ def _by_how(pairs: Iterable[Pair]) -> tuple[list[Pair], list[Pair]]:
 
 def _broken_row(one: Broken) -> str:
     return (
-        f'<tr><th scope="row">{_text(one.picture.name)}</th>'
-        f'<td class="reason">{_text(one.reason)}</td></tr>\n'
+        f'<tr><th scope="row">{escaped(one.picture.name)}</th>'
+        f'<td class="reason">{escaped(one.reason)}</td></tr>\n'
     )
 
 
 def _ending_row(one: WrongEnding) -> str:
     return (
-        f'<tr><th scope="row">{_text(one.picture.name)}</th>'
-        f'<td class="reason">is {_text(one.is_)}</td></tr>\n'
+        f'<tr><th scope="row">{escaped(one.picture.name)}</th>'
+        f'<td class="reason">is {escaped(one.is_)}</td></tr>\n'
     )
-
-
-def _thumbnail(everything: Everything, index: int) -> str:
-    """An image of the picture, or a text if it can no longer be read."""
-    try:
-        content = everything.read(index)
-        size = head(content).size
-        width, height = within(size, _SIDE)
-        pixels = fit_picture(content, (3, height, width), Resize("stretch", "lanczos"))
-    except (DataError, OSError):
-        return "<span>cannot be read</span>"
-    data, small = io.BytesIO(), max(size) <= _SMALL
-    Image.fromarray(pixels).save(data, "PNG" if small else "JPEG", quality=82)
-    kind = "png" if small else "jpeg"
-    written = base64.b64encode(data.getvalue()).decode()
-    how = ' class="small"' if small else ""
-    return f'<img src="data:image/{kind};base64,{written}" alt=""{how}>'
 
 
 # Statistics
@@ -287,7 +227,7 @@ def _classes(report: Findings) -> str:
         share = 100 * first[name] / most
         cells = "".join(f'<td class="number">{counts[name]:,}</td>' for counts in parts.values())
         rows.append(
-            f'<tr><th scope="row">{_text(name, 80)}</th>{cells}<td class="bar">'
+            f'<tr><th scope="row">{escaped(name, 80)}</th>{cells}<td class="bar">'
             '<svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
             f'<rect width="{share:.1f}" height="10"/></svg></td></tr>'
         )
@@ -328,7 +268,7 @@ def _facts(report: Findings) -> str:
     if files:
         rows.append(("turned by EXIF data", f"{report.turned:,}"))
     text = "".join(
-        f'<tr><th scope="row">{name}</th><td>{_text(value)}</td></tr>' for name, value in rows
+        f'<tr><th scope="row">{name}</th><td>{escaped(value)}</td></tr>' for name, value in rows
     )
     return f'<div class="card"><table><tbody>{text}</tbody></table></div>'
 
@@ -337,8 +277,8 @@ def _hints(report: Findings) -> str:
     balance, found = report.balance, []
     if balance.uneven:
         found.append(
-            f"The largest class, {_text(balance.largest[0], 60)}, has {balance.ratio:.1f} times "
-            f"the pictures of the smallest, {_text(balance.smallest[0], 60)}. Saying the largest "
+            f"The largest class, {escaped(balance.largest[0], 60)}, has {balance.ratio:.1f} times "
+            f"the pictures of the smallest, {escaped(balance.smallest[0], 60)}. Saying the largest "
             f"every time is right for {100 * balance.majority:.0f} %: look at each class’s recall, "
             "and try balanced sampling or class weights."
         )
@@ -352,12 +292,12 @@ def _hints(report: Findings) -> str:
 
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - 20:,} more" if len(names) > 20 else ""
-    return ", ".join(_text(one, 60) for one in names[:20]) + more
+    return ", ".join(escaped(one, 60) for one in names[:20]) + more
 
 
 def _methods(report: Findings) -> str:
     titles = {"exact": "The same", "near": "Nearly the same", "odd": "Far from their class"}
-    parts = [f"<h3>{titles[k]}</h3><p>{_text(v, 2000)}</p>" for k, v in report.methods.items()]
+    parts = [f"<h3>{titles[k]}</h3><p>{escaped(v, 2000)}</p>" for k, v in report.methods.items()]
     if not report.complete:
         parts.append(
             "<p>Not all nearly equal pictures were looked for: too many have similar hashes.</p>"

@@ -7,7 +7,7 @@ gives each its part and class with `listing`; everything else is the same for al
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,21 +17,30 @@ from neocog.errors import ArchitectureError, DataError, did_you_mean, printable
 
 __all__ = [
     "ALL",
+    "LABELS",
+    "NUMBER",
+    "ONE",
     "PARTS",
+    "SEVERAL",
     "Listing",
     "Pictures",
     "Request",
     "Source",
     "Store",
+    "check_one_class",
     "checked",
     "in_order",
     "listing",
+    "target_listing",
     "wanted_classes",
 ]
 
 #: The parts that a source may have; without parts, all of its pictures are in `ALL`.
 PARTS = ("train", "validation", "test")
 ALL = "all"
+
+#: What a picture's label is: one class, several labels or none, or a number.
+LABELS = ONE, SEVERAL, NUMBER = ("one", "several", "number")
 
 # Classes and items that a message lists.
 _MOST_NAMED = 8
@@ -72,12 +81,13 @@ class Pictures:
     Attributes:
         store: the store.
         rows: int64 [n], their numbers in the store.
-        labels: int64 [n].
+        labels: class numbers, int64 [n]; of several labels or a number targets, float32
+            [n, outputs].
     """
 
     store: Store
     rows: NDArray[np.int64]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -116,10 +126,12 @@ class Listing:
     Attributes:
         kind: kind of the source, in the plural, for people: "class folders".
         name: name of the data, for people and for names of folders.
-        classes: names in the order of their numbers.
+        classes: names in the order of their numbers; of targets the names of their columns.
         parts: the pictures of "train", "validation" and "test", or of "all" if the source has no
             split.
         notes: sentences for the user, such as about ignored files.
+        names_all: whether no picture has another label than those in `classes`. It is unknown of
+            columns of labels, where another one may be missing.
     """
 
     kind: str
@@ -127,6 +139,7 @@ class Listing:
     classes: tuple[str, ...]
     parts: Mapping[str, Pictures]
     notes: tuple[str, ...] = ()
+    names_all: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,13 +149,16 @@ class Request:
     Attributes:
         classes: classes to use, in order; None uses all, sorted by name.
         file_column: column of a table that has the file names; None finds it.
-        label_column: column of a table that has the classes; None finds it.
+        label_column: column of a table that has the classes; None finds it. For several labels a
+            picture it may name several columns, parted by commas.
+        labels: one of `LABELS`.
         progress: called with bytes done and bytes in all during a download.
     """
 
     classes: tuple[str, ...] | None = None
     file_column: str | None = None
     label_column: str | None = None
+    labels: str = ONE
     progress: Callable[[int, int], None] | None = field(default=None, compare=False)
 
 
@@ -155,11 +171,13 @@ class Source:
         recognizes: whether an existing file or folder is of this kind, by names and first bytes;
             raises nothing.
         read: reads the listing. Raises `DataError` if it is damaged or has no pictures.
+        has_tables: whether a picture may have several labels, or a number, in a table.
     """
 
     kind: str
     recognizes: Callable[[Path], bool]
     read: Callable[[Path, Request], Listing]
+    has_tables: bool = False
 
 
 def listing(
@@ -213,6 +231,47 @@ def wanted_classes(name: str, known: Sequence[str], wanted: Sequence[str]) -> li
     return list(wanted)
 
 
+def target_listing(
+    kind: str,
+    name: str,
+    parts: Mapping[str, Pictures],
+    columns: Sequence[str],
+    notes: Iterable[str] = (),
+    *,
+    names_all: bool,
+) -> Listing:
+    """A `Listing` of pictures with targets.
+
+    Args:
+        kind: as in `Listing`.
+        name: as in `Listing`.
+        parts: the pictures, whose labels are float32 [n, columns].
+        columns: names of the labels, or of the number.
+        notes: as in `Listing`.
+        names_all: as in `Listing`.
+
+    Raises:
+        DataError: there are no pictures, or a name is not allowed.
+    """
+    if not any(map(len, parts.values())):
+        raise DataError(f"{name} has no pictures.")
+    return Listing(kind, name, _names(name, columns), parts, tuple(notes), names_all)
+
+
+def check_one_class(request: Request, what: str) -> None:
+    """Raise `DataError` where several labels a picture, or a number, are asked of other sources.
+
+    Args:
+        request: the request.
+        what: what the source is, for the message, as in "photos has class folders".
+    """
+    if request.labels != ONE:
+        raise DataError(
+            f"--labels {request.labels} (labels={request.labels!r}) is for a table of files and "
+            f"labels, such as a CSV file; {what}, with one class a picture."
+        )
+
+
 def checked(
     kind: str,
     name: str,
@@ -228,11 +287,14 @@ def checked(
     if not any(map(len, parts.values())):
         raise DataError(f"{name} has no pictures.")
     _check_classes(name, list(classes), parts)
+    return Listing(kind, name, _names(name, classes), parts, tuple(notes))
+
+
+def _names(name: str, classes: Sequence[str]) -> tuple[str, ...]:
     try:
-        names = class_names(classes)
+        return class_names(classes)
     except ArchitectureError as error:
         raise DataError(f"{name}: {error}") from None
-    return Listing(kind, name, names, parts, tuple(notes))
 
 
 def in_order(names: Iterable[str]) -> list[str]:

@@ -2,10 +2,11 @@
 
 Either ``root/CLASS/…``, or ``root/PART/CLASS/…`` with the parts train, val (also valid or
 validation) and test. Pictures in deeper folders belong to the class, too. A single folder around
-everything, as archives often have, is skipped.
+everything, as archives often have, is skipped. Pictures beside the folders of classes have no
+class, and neither have those in a folder called ``unlabeled``.
 """
 
-from collections import Counter
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from neocog.data.sources.files import folder_tree
 from neocog.data.sources.tree import Tree
 from neocog.errors import DataError, printable
 
-__all__ = ["KIND", "SOURCE", "of_tree", "part_of"]
+__all__ = ["KIND", "SOURCE", "of_tree", "part_and_class", "part_of"]
 
 #: As in `Source`.
 KIND = "class folders"
@@ -27,6 +28,7 @@ _PART_NAMES = {
     "test": "test",
     "testing": "test",
 }
+_UNLABELED = re.compile("unlabell?ed", re.IGNORECASE)
 
 
 def part_of(name: str) -> str | None:
@@ -53,24 +55,24 @@ def of_tree(tree: Tree, request: Request, kind: str = KIND) -> Listing:
     Raises:
         DataError: no file lies in a folder, or as `listing` does.
     """
-    counts = Counter(name.rpartition("/")[0] for name in tree.names)
-    meaning = _meanings(tree, counts)
     rows: dict[str, list[int]] = {}
     classes: dict[str, list[str]] = {}
-    for row, name in enumerate(tree.names):
-        if (of_folder := meaning[name.rpartition("/")[0]]) is not None:
-            part, one = of_folder
+    loose = 0
+    for row, found in enumerate(part_and_class(tree)):
+        if found is None:
+            loose += 1
+        else:
+            part, one = found
             rows.setdefault(part, []).append(row)
             classes.setdefault(part, []).append(one)
     notes = list(tree.notes)
-    loose = sum(count for folder, count in counts.items() if meaning[folder] is None)
     if not rows:
         raise DataError(_without_classes(tree, loose))
     if loose:
         notes.append(f"Pictures beside the folders of classes are passed over: {loose:,}.")
     if len(rows) == 1:
         rows, classes = {ALL: rows.popitem()[1]}, {ALL: classes.popitem()[1]}
-    found = listing(
+    made = listing(
         kind,
         tree.name,
         tree.store,
@@ -78,21 +80,35 @@ def of_tree(tree: Tree, request: Request, kind: str = KIND) -> Listing:
         request,
         notes=notes,
     )
-    if len(found.classes) > 1 or request.classes is not None:
-        return found
-    only = printable(found.classes[0], 100)
+    if len(made.classes) > 1 or request.classes is not None:
+        return made
+    only = printable(made.classes[0], 100)
     one = f"All pictures are of one class, {only!r}: there is nothing to tell them apart by."
-    return Listing(kind, found.name, found.classes, found.parts, (*found.notes, one))
+    return Listing(kind, made.name, made.classes, made.parts, (*made.notes, one))
+
+
+def part_and_class(tree: Tree) -> list[tuple[str, str] | None]:
+    """The part and the class of each picture, in the order of the files; None if it has no class.
+
+    Raises:
+        DataError: two folders are for one part.
+    """
+    of_files = [name.rpartition("/")[0] for name in tree.names]
+    meaning = _meanings(tree, set(of_files))
+    return [meaning[folder] for folder in of_files]
 
 
 def _meanings(tree: Tree, folders: Iterable[str]) -> dict[str, tuple[str, str] | None]:
     """The part and the class of the pictures in each folder; None if they have no class."""
     levels = {folder: folder.split("/") if folder else [] for folder in folders}
+    unlabeled = [folder for folder, path in levels.items() if any(map(_UNLABELED.fullmatch, path))]
+    for folder in unlabeled:
+        del levels[folder]
     while _have_wrapper(levels.values()):
         levels = {folder: path[1:] for folder, path in levels.items()}
     tops = {path[0] for path in levels.values() if path}
     parts = {top: part_of(top) for top in tops}
-    found: dict[str, tuple[str, str] | None] = {}
+    found: dict[str, tuple[str, str] | None] = dict.fromkeys(unlabeled)
     has_parts = "train" in parts.values() and all(parts.values())
     if has_parts and len(set(parts.values())) < len(parts):
         twice = ", ".join(printable(top, 60) for top in sorted(parts))

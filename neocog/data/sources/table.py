@@ -9,11 +9,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from neocog.data.sources.base import Listing, Request, Source
+from neocog.data.sources.base import SEVERAL, Listing, Request, Source
 from neocog.data.sources.class_folders import part_of
 from neocog.data.sources.files import leads_inside
 from neocog.data.sources.tables.delimited import DelimitedTable
 from neocog.data.sources.tables.json_lines import JsonLinesTable
+from neocog.data.sources.tables.label_columns import names_in
 from neocog.data.sources.tables.parquet import has_pictures
 from neocog.data.sources.tables.parquet_table import ParquetTable
 from neocog.data.sources.tables.rows import Table
@@ -85,8 +86,10 @@ def open_table(path: Path | TextMember, request: Request) -> Table:
     if suffix == ".parquet" and isinstance(path, Path):
         return ParquetTable(path)
     if suffix in _JSON:
-        return JsonLinesTable(path)
+        return JsonLinesTable(path, lists=request.labels == SEVERAL)
     asked = [one for one in (request.file_column, request.label_column) if one is not None]
+    if request.labels == SEVERAL and request.label_column is not None:
+        asked += names_in(request.label_column)
     return DelimitedTable(path, asked)
 
 
@@ -118,4 +121,4 @@ def _usual_table(folder: Path, inside: str) -> Path | None:
     return None
 
 
-SOURCE = Source(KIND, _recognizes, _read)
+SOURCE = Source(KIND, _recognizes, _read, has_tables=True)

@@ -4,12 +4,13 @@ As in a folder, a table of files and labels with a usual name defines the classe
 folders do.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from neocog.data.sources import class_folders
 from neocog.data.sources.archives.zip_directory import ZipError
 from neocog.data.sources.archives.zip_members import ZipStore, zip_stores
-from neocog.data.sources.base import Listing, Request, Source
+from neocog.data.sources.base import Listing, Request, Source, check_one_class
 from neocog.data.sources.passed_over import PassedOver
 from neocog.data.sources.table import TABLE_NAMES, open_table
 from neocog.data.sources.tables.named_members import usual_tables
@@ -51,6 +52,7 @@ def _read(path: Path, request: Request) -> Listing:
     tree = Tree(shown, name, store.names, store, passed_over.notes())
     if tables := usual_tables(texts.names, store.names, _TEXTS):
         return _by_tables(path, tree, texts, tables, request)
+    check_one_class(request, f"{shown} has class folders")
     return class_folders.of_tree(tree, request, _KIND)
 
 
@@ -70,7 +72,7 @@ def _by_tables(
             raise DataError(f"{tree.place}: {printable(name, 100)} {error}") from error
         rows.add(open_table(text, request), request, within, part)
     found = rows.listing(_KIND, tree.name, request)
-    return Listing(_KIND, found.name, found.classes, found.parts, (*tree.notes, *found.notes))
+    return replace(found, notes=(*tree.notes, *found.notes))
 
 
-SOURCE = Source(_KIND, _recognizes, _read)
+SOURCE = Source(_KIND, _recognizes, _read, has_tables=True)

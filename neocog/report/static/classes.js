@@ -1,4 +1,4 @@
-// Precision, recall and F1 of each class, in the order of whatever column is chosen.
+// Precision, recall and F1 of each class, and the table that shows such scores.
 
 import { bar, el } from "./dom.js";
 import { percentage } from "./words.js";
@@ -13,10 +13,34 @@ const TELLS = {
 /** The section, or null without an evaluation. */
 export function classes({ evaluation }) {
   if (!evaluation) return null;
-  const rows = evaluation.scores.map((scores, n) => [evaluation.classes[n], ...scores]);
+  const left = evaluation.all_classes - evaluation.scores.length;
+  return [
+    el(
+      "p",
+      { class: "caption" },
+      "Precision: of the images that were called a class, the part that is of it. Recall: of the images of a class, the part that was found. F1 is the harmonic mean of both.",
+    ),
+    scoreTable({
+      label: "precision, recall and F1 of each class",
+      columns: COLUMNS,
+      tells: TELLS,
+      rows: evaluation.scores.map((scores, n) => [evaluation.classes[n], ...scores]),
+      mean: ["mean of the classes", evaluation.count, ...evaluation.macro],
+    }),
+    left > 0 ? el("p", { class: "hint" }, `and ${left.toLocaleString("en")} more classes`) : null,
+  ];
+}
+
+/**
+ * A table of scores in the order of whatever column is chosen.
+ *
+ * Each of `rows`, and `mean` below them, is a name, a count, and parts of 1 or null; `tells` has what
+ * the columns mean.
+ */
+export function scoreTable({ label, columns, tells, rows, mean }) {
   const body = el("tbody");
-  const heads = COLUMNS.map((name) =>
-    el("th", { scope: "col", "aria-sort": "none", title: TELLS[name] ?? null }),
+  const heads = columns.map((name) =>
+    el("th", { scope: "col", "aria-sort": "none", title: tells[name] ?? null }),
   );
   let [by, falling] = [null, false];
   const sort = (column) => {
@@ -29,46 +53,21 @@ export function classes({ evaluation }) {
   };
   heads.forEach((head, n) =>
     head.append(
-      el("button", { type: "button", class: "sort", onclick: () => sort(n) }, COLUMNS[n]),
+      el("button", { type: "button", class: "sort", onclick: () => sort(n) }, columns[n]),
     ),
   );
   body.replaceChildren(...rows.map(row));
-  const left = evaluation.all_classes - rows.length;
-  const [precision, recall, f1] = evaluation.macro;
-  return [
+  return el(
+    "div",
+    { class: "card scroll tall", tabindex: "0", role: "region", "aria-label": label },
     el(
-      "p",
-      { class: "caption" },
-      "Precision: of the images that were called a class, the part that is of it. Recall: of the images of a class, the part that was found. F1 is the harmonic mean of both.",
+      "table",
+      { class: "plain classes" },
+      el("thead", {}, el("tr", {}, heads)),
+      body,
+      el("tfoot", {}, row(mean)),
     ),
-    el(
-      "div",
-      {
-        class: "card scroll tall",
-        tabindex: "0",
-        role: "region",
-        "aria-label": "precision, recall and F1 of each class",
-      },
-      el(
-        "table",
-        { class: "plain classes" },
-        el("thead", {}, el("tr", {}, heads)),
-        body,
-        el(
-          "tfoot",
-          {},
-          el(
-            "tr",
-            {},
-            el("th", { scope: "row" }, "mean of the classes"),
-            el("td", { class: "number" }, evaluation.count.toLocaleString("en")),
-            [precision, recall, f1].map(score),
-          ),
-        ),
-      ),
-    ),
-    left > 0 ? el("p", { class: "hint" }, `and ${left.toLocaleString("en")} more classes`) : null,
-  ];
+  );
 }
 
 function row([name, images, ...scores]) {

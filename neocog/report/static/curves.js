@@ -45,10 +45,16 @@ function accuracy({ validation_accuracy: validation }) {
   if (!validation) return null;
   const series = [{ name: "validation", kind: "validation", ...validation }];
   const whole = (value) =>
-    percentage(Number(value.toPrecision(4))).replace(/\.?0+\u00a0%/, "\u00a0%");
+    percentage(Number(value.toPrecision(4))).replace(/\.(\d*?)0+\u00a0%/, (_, digits) =>
+      digits ? `.${digits}\u00a0%` : "\u00a0%",
+    );
+  const known = validation.y.filter((value) => value !== null);
+  const least = Math.min(...known);
+  // Where all are the same, the axis would go on above 100 %.
+  const from = least === Math.max(...known) ? Math.max(0, least - 0.1) : null;
   return panel(
     "Accuracy",
-    chart({ label: summary("accuracy", series, percentage), series, format: whole }),
+    chart({ label: summary("accuracy", series, percentage), series, format: whole, from }),
   );
 }
 

@@ -5,8 +5,8 @@ import { written } from "./numbers.js";
 import { duration, percentage } from "./words.js";
 
 /** The numbers, or null where there are none. */
-export function glance({ evaluation, history }) {
-  const items = [...ofEvaluation(evaluation), ...ofHistory(history)];
+export function glance({ evaluation, targets, history }) {
+  const items = [...ofEvaluation(evaluation), ...ofTargets(targets), ...ofHistory(history)];
   if (!items.length) return null;
   return el(
     "dl",
@@ -35,6 +35,28 @@ function ofEvaluation(evaluation) {
     ["Loss", written(loss), "mean cross-entropy"],
     ["Calibration error", percentage(calibration.ece), "ECE; 0\u00a0% is best"],
   ];
+}
+
+function ofTargets(targets) {
+  if (!targets) return [];
+  const { kind, part, count, loss } = targets;
+  const of = `on ${count.toLocaleString("en")} ${part === "all" ? "" : `${part} `}images`;
+  if (kind === "numbers")
+    return [
+      ["Mean absolute error", written(targets.mae), of],
+      ["RMSE", written(targets.rmse), "root of the mean squared error"],
+      ["R²", score(targets.r2, written), "1 is perfect; 0 is no better than the mean"],
+    ];
+  return [
+    ["Mean F1", score(targets.f1, percentage), of],
+    ["Mean average precision", score(targets.mean_precision, percentage), "mAP; at all thresholds"],
+    ["Labels right", percentage(targets.accuracy), "of all labels of all images"],
+    ["Loss", written(loss), "mean binary cross-entropy"],
+  ];
+}
+
+function score(value, write) {
+  return value === null ? "–" : write(value);
 }
 
 function ofHistory(history) {

@@ -27,15 +27,16 @@ export function mistakes({ evaluation, mistakes: found }) {
         )
       : null;
   // The first ones have maps.
+  const looked = found.items.some((item) => item.grad_cam);
   const withMaps = found.items.filter((item) => item.maps).length;
   return [
     el(
       "p",
       { class: "caption" },
-      `${some}${withMaps ? " Orange is evidence for a class: cover it, and the class becomes less probable. Blue is evidence against it (occlusion, in log odds)." : ""}`,
+      `${some}${looked ? " Beside each is what the network looked at, for the class that it took it for and for the true one. Grad-CAM: the features of the last maps that raise the class’s score." : ""}${withMaps ? " Occlusion, in log odds: orange is evidence for a class (cover it, and the class becomes less probable), blue is evidence against it." : ""}`,
     ),
     list("mistakes mapped", 0, found.items.slice(0, withMaps)),
-    list("mistakes", withMaps, found.items.slice(withMaps)),
+    list(looked ? "mistakes looked" : "mistakes", withMaps, found.items.slice(withMaps)),
   ];
 }
 
@@ -43,17 +44,22 @@ function card(item, n, sheet, name) {
   const called = nameOf(item.name, item.index);
   const [label, predicted] = [name(item.label), name(item.predicted)];
   const picture = sheet.picture(n, `${called}: ${label} taken for ${predicted}`);
-  const pictures = item.maps
-    ? [
-        figure(picture, "the picture"),
-        veiled(sheet, n, item.maps, 0, predicted),
-        veiled(sheet, n, item.maps, 1, label),
-      ]
-    : picture;
+  const both = (maps, least, method) =>
+    maps
+      ? [
+          veiled(sheet, n, maps, 0, predicted, least, method),
+          veiled(sheet, n, maps, 1, label, least, method),
+        ]
+      : [];
+  const looks = [
+    ...both(item.grad_cam, 0, "Grad-CAM"),
+    ...both(item.maps, LEAST_REACH, "occlusion"),
+  ];
+  const pictures = looks.length ? [figure(picture, "the picture"), ...looks] : picture;
   return el(
     "li",
     { class: "card" },
-    el("div", { class: "row-of-pictures" }, pictures),
+    el("div", { class: looks.length > 2 ? "row-of-pictures two" : "row-of-pictures" }, pictures),
     el(
       "p",
       {},
@@ -67,24 +73,24 @@ function card(item, n, sheet, name) {
   );
 }
 
-function figure(content, ...words) {
+export function figure(content, ...words) {
   return el("figure", {}, content, el("figcaption", {}, words));
 }
 
 /** The picture in gray, under the evidence for a class. */
-function veiled(sheet, n, maps, which, of) {
+export function veiled(sheet, n, maps, which, of, least, method) {
   const [, rows, columns] = maps.shape;
   const values = maps.part(which);
   const veil = el("canvas", { class: "veil", "aria-hidden": "true" });
-  paintVeil(veil, values, columns, Math.max(LEAST_REACH, maps.reach));
+  paintVeil(veil, values, columns, Math.max(least, maps.reach));
   let best = 0;
   for (let place = 1; place < values.length; place++)
     if (values[place] > values[best]) best = place;
   const where = `${place(Math.floor(best / columns), rows, ["top", "middle", "bottom"])}, ${place(best % columns, columns, ["left", "center", "right"])}`;
-  const label = `Evidence for ${of}: strongest at ${where}`;
+  const label = `Evidence for ${of} by ${method}: strongest at ${where}`;
   return figure(
     el("div", { class: "over" }, sheet.picture(n, label), veil),
-    "for ",
+    `${method}, for `,
     el("b", {}, of),
   );
 }

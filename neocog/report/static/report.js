@@ -8,16 +8,21 @@ import { resolve, unpack } from "./data.js";
 import { el } from "./dom.js";
 import { firstFilters } from "./first_filters.js";
 import { glance } from "./glance.js";
+import { labels } from "./labels.js";
 import { mistakes } from "./mistakes.js";
+import { scatter } from "./scatter.js";
 import { facts, settings } from "./tables.js";
+import { targetMistakes } from "./target_mistakes.js";
 
 // [anchor, title, what shows it of a report, or null where there is nothing]
 const SECTIONS = [
   ["curves", "Training", curves],
   ["confusion", "Confusion matrix", confusion],
   ["classes", "Per-class scores", classes],
+  ["labels", "Per-label scores", labels],
+  ["numbers", "Predicted against true", scatter],
   ["calibration", "Calibration", calibration],
-  ["mistakes", "Worst mistakes", mistakes],
+  ["mistakes", "Worst mistakes", (report) => mistakes(report) ?? targetMistakes(report)],
   ["filters", "First-layer filters", firstFilters],
   ["settings", "Settings", settings],
   ["facts", "Timings, machine and versions", facts],

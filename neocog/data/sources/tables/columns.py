@@ -13,6 +13,7 @@ __all__ = [
     "Columns",
     "asked_column",
     "find_columns",
+    "find_file",
     "find_label",
     "is_usual",
     "looks_like_file",
@@ -28,7 +29,7 @@ _FILE = (
 _LABEL = (
     *("label", "labels", "label_name", "class", "class_name", "classname", "class_label"),
     *("category", "category_name", "target", "species", "breed", "class_id", "label_id"),
-    *("fine_label", "y"),
+    *("fine_label", "y", "tags"),
 )
 _SPLIT = ("split", "subset", "partition", "fold", "set")
 USUAL = {"file": _FILE, "label": _LABEL, "split": _SPLIT}
@@ -103,13 +104,21 @@ def find_columns(table: Table, request: Request) -> Columns:
     label, _others = usual_column(table.columns, "label") if table.named else (None, [])
     if request.label_column is not None:
         label = asked_column(table.columns, request.label_column, table.name)
+    return find_label(table, request, find_file(table, request, label))
+
+
+def find_file(table: Table, request: Request, label: int | None) -> int:
+    """Find the column of files, given that of labels, if it is known.
+
+    Raises:
+        DataError: it is missing or ambiguous.
+    """
     if request.file_column is not None:
-        file: int | None = asked_column(table.columns, request.file_column, table.name)
-    else:
-        file = _file_column(table, label)
+        return asked_column(table.columns, request.file_column, table.name)
+    file = _file_column(table, label)
     if file is None:
         raise DataError(_unclear(table, "file", "names of files", range(len(table.columns))))
-    return find_label(table, request, file)
+    return file
 
 
 def find_label(table: Table, request: Request, file: int) -> Columns:

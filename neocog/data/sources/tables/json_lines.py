@@ -20,6 +20,7 @@ class JsonLinesTable:
 
     Args:
         path: of the file.
+        lists: whether a value may be a list of texts, which becomes one with semicolons between.
 
     Raises:
         DataError: it cannot be read, or its first line is no object.
@@ -28,9 +29,9 @@ class JsonLinesTable:
     unit = "line"
     named = True
 
-    def __init__(self, path: Path | TextMember) -> None:
+    def __init__(self, path: Path | TextMember, *, lists: bool = False) -> None:
         self.name = printable(path.name)
-        self._path = path
+        self._path, self._lists = path, lists
         first = next(self._objects(), None)
         if first is None:
             raise DataError(f"{self.name} is empty.")
@@ -49,6 +50,8 @@ class JsonLinesTable:
                         "first line has. Add it, or remove the line."
                     )
                 value = found[key]
+                if self._lists and isinstance(value, list) and all(map(_is_text, value)):
+                    value = ";".join(value)
                 if isinstance(value, list | dict):
                     kind = "a list" if isinstance(value, list) else "an object"
                     raise DataError(
@@ -79,3 +82,7 @@ class JsonLinesTable:
                     '{"file_name": "a.png", "label": "cat"}.'
                 )
             yield line, found
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)

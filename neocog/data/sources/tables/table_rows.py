@@ -5,14 +5,34 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from neocog.data.sources.base import ALL, PARTS, Listing, Request, Store, listing
+import numpy as np
+
+from neocog.data.sources.base import (
+    ALL,
+    ONE,
+    PARTS,
+    Listing,
+    Pictures,
+    Request,
+    Store,
+    listing,
+    target_listing,
+)
 from neocog.data.sources.files import FoundFile
-from neocog.data.sources.tables.columns import Columns, find_columns
+from neocog.data.sources.tables.columns import Columns
+from neocog.data.sources.tables.label_columns import find_label_columns
 from neocog.data.sources.tables.named_files import MISSING, NamedFiles, NamedFileStore
 from neocog.data.sources.tables.named_members import NamedMembers, NamedMemberStore
 from neocog.data.sources.tables.rows import Table, check_rows, named_lines
-from neocog.data.sources.tables.table_labels import LabelReader, order_of_classes
+from neocog.data.sources.tables.table_labels import order_of_classes
 from neocog.data.sources.tables.table_parts import parts_of_rows
+from neocog.data.sources.tables.table_targets import (
+    Value,
+    ValueReader,
+    columns_of,
+    reader_of,
+    targets_of,
+)
 from neocog.data.sources.tree import Tree
 from neocog.errors import DataError, printable
 
@@ -31,7 +51,7 @@ class TableRows:
         self._root = root
         self._tree = tree
         self._files: list[FoundFile] = []
-        self._labels: list[str] = []
+        self._labels: list[Value] = []
         self._splits: list[str | None] = []
         self._lines = array("q")
         # For each table: its first row, the unit of its row numbers, and its name.
@@ -39,6 +59,9 @@ class TableRows:
         self._tables: list[tuple[str, str]] = []
         self._classes: list[str] = []
         self._column = ""
+        # Names of labels, or of the number, that tables know; whether rows of a file add up.
+        self._known: list[str] = []
+        self._adds = False
         self._notes: list[str] = []
         self._unlabeled = 0
 
@@ -54,7 +77,7 @@ class TableRows:
         Raises:
             DataError: a row cannot be used; the message has its number.
         """
-        columns = find_columns(table, request)
+        columns, places = find_label_columns(table, request)
         self._notes += [note for note in columns.notes if note not in self._notes]
         self._column = f"{table.name}: the column '{printable(table.columns[columns.label])}'"
         first = len(self._files)
@@ -63,7 +86,10 @@ class TableRows:
         classes = table.classes(columns.label)
         if classes is not None:
             self._classes += [one for one in classes if one not in set(self._classes)]
-        names = list(self._taken(table, columns, LabelReader(classes), part))
+        reader = reader_of(table, places, request)
+        self._known += reader.names
+        self._adds = reader.adds
+        names = list(self._taken(table, columns, places, reader, part))
         try:
             self._find(names, within)
         except OSError as error:
@@ -72,20 +98,25 @@ class TableRows:
             ) from error
 
     def _taken(
-        self, table: Table, columns: Columns, labels: LabelReader, part: str | None
+        self,
+        table: Table,
+        columns: Columns,
+        places: tuple[int, ...],
+        reader: ValueReader,
+        part: str | None,
     ) -> Iterator[str]:
         """The file names of rows that have a label; the rest of each row is stored."""
-        wanted = [columns.file, columns.label]
+        wanted = [columns.file, *places]
         if columns.split is not None:
             wanted.append(columns.split)
         splits: dict[str, str] = {}
-        for line, (name, text, *split) in table.rows(wanted):
+        for line, (name, *cells) in table.rows(wanted):
             check_rows(len(self._labels) + self._unlabeled, table.name)
             where = f"{table.name}, {table.unit} {line:,}"
             if not name:
                 raise DataError(f"{where}: it names no file.")
             try:
-                label = labels.name(text)
+                label = reader.value(cells[: len(places)])
             except DataError as error:
                 raise DataError(f"{where}: the label {error}.") from error
             if label is None:
@@ -93,7 +124,10 @@ class TableRows:
                 continue
             self._labels.append(label)
             self._lines.append(line)
-            self._splits.append(part or (splits.setdefault(split[0], split[0]) if split else None))
+            split = cells[-1] if columns.split is not None else None
+            self._splits.append(
+                part or (None if split is None else splits.setdefault(split, split))
+            )
             yield name
 
     def _find(self, names: list[str], within: str) -> None:
@@ -145,9 +179,6 @@ class TableRows:
         if not self._labels:
             why = "its rows have no labels" if self._unlabeled else "it has no rows"
             raise DataError(f"{self._tables[-1][1]} has no pictures: {why}.")
-        order = self._classes or order_of_classes(
-            set(self._labels), len(self._labels), self._column
-        )
         parts, notes = parts_of_rows(self._splits, [file.name for file in self._files], name)
         rows: dict[str, list[int]] = {}
         for part, row in zip(parts, self._once(parts), strict=True):
@@ -158,19 +189,36 @@ class TableRows:
             notes.append(f"Rows without a label are passed over: {self._unlabeled:,}.")
         if (twice := len(parts) - sum(map(len, rows.values()))) > 0:
             notes.append(f"Rows that name a file once more are passed over: {twice:,}.")
+        there = {part: rows[part] for part in (*PARTS, ALL) if part in rows}
+        if request.labels != ONE:
+            return self._with_targets(kind, name, there, request, notes)
+        names = [str(label) for label in self._labels]
         return listing(
             kind,
             name,
             self._store(),
-            {
-                part: (rows[part], [self._labels[row] for row in rows[part]])
-                for part in (*PARTS, ALL)
-                if part in rows
-            },
+            {part: (some, [names[row] for row in some]) for part, some in there.items()},
             request,
-            classes=order,
+            classes=self._classes or order_of_classes(set(names), len(names), self._column),
             notes=notes,
         )
+
+    def _with_targets(
+        self,
+        kind: str,
+        name: str,
+        parts: dict[str, list[int]],
+        request: Request,
+        notes: list[str],
+    ) -> Listing:
+        columns = columns_of(name, self._known, self._labels, request)
+        targets, store = targets_of(self._labels, columns), self._store()
+        found = {
+            part: Pictures(store, np.array(rows, np.int64), targets[rows])
+            for part, rows in parts.items()
+        }
+        names_all = self._adds and request.classes is None
+        return target_listing(kind, name, found, columns, notes, names_all=names_all)
 
     def _store(self) -> Store:
         if self._tree is None:
@@ -178,10 +226,10 @@ class TableRows:
         return NamedMemberStore(self._tree, [file.name for file in self._files], self.where)
 
     def _once(self, parts: list[str]) -> list[int | None]:
-        """The number of each row; None if it repeats an earlier one.
+        """The number of each row; None if it repeats an earlier one, or adds its labels to that.
 
         Raises:
-            DataError: rows of one file have several labels.
+            DataError: rows of one file say different things.
         """
         seen: dict[tuple[str, str], int] = {}
         rows: list[int | None] = []
@@ -189,13 +237,25 @@ class TableRows:
         for row, (part, file) in enumerate(zip(parts, self._files, strict=True)):
             before = seen.setdefault((part, file.name), row)
             rows.append(row if before == row else None)
-            if self._labels[before] != self._labels[row]:
-                labels = f"{self._labels[before]!r} and {self._labels[row]!r}"
+            first, again = self._labels[before], self._labels[row]
+            if self._adds and isinstance(first, frozenset) and isinstance(again, frozenset):
+                self._labels[before] = first | again
+            elif first != again:
+                labels = f"{_said(first)} and {_said(again)}"
                 places = f"{self.where(before)} and {self.where(row)}"
                 odd.append(f"{printable(file.name, 200)} is {labels} ({places})")
         if odd:
             raise DataError(
                 f"Files with two labels, where a picture has one class ({len(odd):,}):"
                 + named_lines(odd)
+                if isinstance(self._labels[0], str)
+                else f"Files in two rows that say different things ({len(odd):,}):"
+                + named_lines(odd)
             )
         return rows
+
+
+def _said(value: Value) -> str:
+    if isinstance(value, frozenset):
+        return ", ".join(sorted(value)) or "without labels"
+    return repr(value)
