@@ -48,8 +48,8 @@ _SAMPLES = (
 )
 
 
-def make_photos(folder, count, different=200):
-    """Class folders of JPEGs of 640 × 480: crops, of which each has several names."""
+def make_photos(folder, count, different=200, size=(640, 480)):
+    """Class folders of JPEGs of one size: crops, of which each may have several names."""
     samples = Path(skimage.__file__).parent / "data"
     pictures = [Image.open(samples / name).convert("RGB") for name in _SAMPLES]
     rng = np.random.default_rng(0)
@@ -60,11 +60,12 @@ def make_photos(folder, count, different=200):
             path.hardlink_to(folder / "ab"[n % different % 2] / f"{n % different:06}.jpg")
             continue
         picture = pictures[n % len(pictures)]
-        scale = min(picture.width / 640, picture.height / 480) * rng.uniform(0.7, 1)
-        left = rng.uniform(0, picture.width - 640 * scale)
-        top = rng.uniform(0, picture.height - 480 * scale)
-        box = (left, top, left + 640 * scale, top + 480 * scale)
-        picture.resize((640, 480), Image.Resampling.BICUBIC, box).save(path, quality=90)
+        width, height = size
+        scale = min(picture.width / width, picture.height / height) * rng.uniform(0.7, 1)
+        left = rng.uniform(0, picture.width - width * scale)
+        top = rng.uniform(0, picture.height - height * scale)
+        box = (left, top, left + width * scale, top + height * scale)
+        picture.resize(size, Image.Resampling.BICUBIC, box).save(path, quality=90)
 
 
 class Files(torch.utils.data.Dataset):

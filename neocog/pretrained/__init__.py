@@ -6,6 +6,13 @@ it comes together in.
 """
 
 from neocog.pretrained.loading import Pretrained, load_pretrained, open_pretrained
-from neocog.pretrained.sources import PACKAGES, is_installed
+from neocog.pretrained.sources import PACKAGES, is_installed, not_installed
 
-__all__ = ["PACKAGES", "Pretrained", "is_installed", "load_pretrained", "open_pretrained"]
+__all__ = [
+    "PACKAGES",
+    "Pretrained",
+    "is_installed",
+    "load_pretrained",
+    "not_installed",
+    "open_pretrained",
+]

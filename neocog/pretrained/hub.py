@@ -11,9 +11,11 @@ from typing import Any
 
 from neocog.errors import FormatError, NeocogError, printable
 from neocog.files import read_bytes
+from neocog.formats.hub_folder import weights_bytes
 from neocog.formats.json_text import MOST_BYTES, as_object, json_object
 from neocog.hub import cached_file, check_repository
 from neocog.layers import Shape, image_shape
+from neocog.models import make
 from neocog.preprocessing import Preprocessing, Resize
 
 __all__ = ["PREFIX", "Fetched", "fetch"]
@@ -36,6 +38,8 @@ ARCHITECTURES = {
     "convnext_atto": "convnext-atto",
 }
 _FILES = ("model.safetensors", "pytorch_model.bin")
+# Classes of the largest usual data set, ImageNet-22k, as far as a file's size is concerned.
+_MOST_CLASSES = 22_000
 
 
 @dataclass(frozen=True)
@@ -67,17 +71,18 @@ def fetch(source: str) -> Fetched:
         FormatError: its ``config.json`` is damaged, or it has another network than ours.
     """
     repository = check_repository(source.removeprefix(PREFIX))
-    file = cached_file(repository, "config.json")
+    file = cached_file(repository, "config.json", MOST_BYTES)
     try:
         config = json_object(read_bytes(file, MOST_BYTES), "config.json")
         model, shape, preprocessing = _described(config)
     except (NeocogError, OSError) as error:
         raise FormatError(f"{source}: {printable(str(error), 500)}") from None
+    most = weights_bytes(make(model, _MOST_CLASSES).graph)
     try:
-        path = cached_file(repository, _FILES[0])
+        path = cached_file(repository, _FILES[0], most)
     except NeocogError as first:
         try:
-            path = cached_file(repository, _FILES[1])
+            path = cached_file(repository, _FILES[1], most)
         except NeocogError:
             raise first from None
     return Fetched(path, model, shape, preprocessing)

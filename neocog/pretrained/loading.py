@@ -26,8 +26,9 @@ from neocog.validation import as_whole, choice, file_path, shown, whole
 
 __all__ = ["Pretrained", "load_pretrained", "open_pretrained"]
 
-# What part of a network's tensors a file must have for the network to be meant.
-_LEAST_FITTING = 0.5
+# What part of a network's tensors a file must have for the network to be meant; or less, where
+# hardly any of the file's are of another one. What it lacks is then named.
+_LEAST_FITTING, _LEAST_OF_FEW, _MOST_OF_FILE = 0.5, 0.1, 0.9
 # Of the pictures of ImageNet.
 _CHANNELS = 3
 
@@ -94,9 +95,13 @@ def open_pretrained(
     model: str | None = None,
     input_shape: Shape | None = None,
     seed: int = 0,
+    needs_head: bool = True,
 ) -> Pretrained:
-    """As `load_pretrained`, with what there is to say about it."""
-    asked = _Asked(*_classes(classes), input_shape, whole("seed", seed, 0))
+    """As `load_pretrained`, with what there is to say about it.
+
+    Without `needs_head` a source may lack the last layer, which then is a new one of one output.
+    """
+    asked = _Asked(*_classes(classes), input_shape, whole("seed", seed, 0), needs_head)
     found = _found(source, model)
     try:
         if is_own(found.path):
@@ -115,6 +120,7 @@ class _Asked:
     count: int | None
     input_shape: Shape | None
     seed: int
+    needs_head: bool
 
 
 @dataclass(frozen=True)
@@ -187,7 +193,7 @@ def _from_weights(arrays: dict[str, NDArray[Any]], found: _Source, asked: _Asked
     model = _recognized(arrays) if found.model is None else found.model
     least = make(model, 1).graph
     outputs = outputs_of(arrays, model, least)
-    if asked.count is None and outputs is None:
+    if asked.count is None and outputs is None and asked.needs_head:
         fit_weights(arrays, model, least)  # says what else is missing
         raise FormatError("it has no last layer; say how many classes there are.")
     shape = found.input_shape if asked.input_shape is None else asked.input_shape
@@ -239,14 +245,16 @@ def _normalized(network: Network, options: Mapping[str, Any]) -> Network:
 
 def _recognized(arrays: dict[str, NDArray[Any]]) -> str:
     """The network that most of these tensors fit."""
-    fitting = {}
+    fitting, of_file = {}, {}
     for model in PHOTOGRAPHS:
         graph = make(model).graph
         # Of all tensors: a deeper network has those of one less deep, too.
         most = max(len(arrays), len(graph.state_shapes))
-        fitting[model] = program_of(arrays, model, graph)[1] / most
+        fit = program_of(arrays, model, graph)[1]
+        fitting[model], of_file[model] = fit / most, fit / max(1, len(arrays))
     best = max(fitting, key=lambda model: fitting[model])
-    if fitting[best] < _LEAST_FITTING:
+    least = _LEAST_OF_FEW if of_file[best] >= _MOST_OF_FILE else _LEAST_FITTING
+    if fitting[best] < least:
         some = ", ".join(printable(name) for name in list(arrays)[:4])
         raise FormatError(
             f"its tensors are those of no network that is known ({', '.join(PHOTOGRAPHS)}). They "

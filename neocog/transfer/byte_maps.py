@@ -8,7 +8,6 @@ The right side is what a network's preprocessing does with the bytes of an image
 −a / (b − a) and the deviation 1 / (b − a). So `neocog.fit` takes the maps as they are.
 """
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,19 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.images import Dataset
-from neocog.errors import NeocogError
-from neocog.files import cache_root
-from neocog.limits import readable
 from neocog.preprocessing import Preprocessing
-from neocog.private_folder import private_folder
 from neocog.transfer.feature_cache import FeatureCache, picture_keys
+from neocog.transfer.large_arrays import large_array
 
 __all__ = ["Ranges", "byte_maps", "ranges_of"]
 
 Doubles = NDArray[np.float64]
 
-# Bytes of maps up to which they lie in memory; more of them are mapped from a temporary file.
-_IN_MEMORY = 400 * 2**20
+# Maps that become bytes at a time, by way of float32.
+_AT_A_TIME = 64
 # The least width of a channel's range, so that one that is always the same has a deviation.
 _LEAST_WIDTH = 1e-6
 
@@ -84,33 +80,17 @@ def byte_maps(cache: FeatureCache, data: Dataset, views: Sequence[str], ranges: 
         ranges: as of `ranges_of`.
 
     Raises:
-        NeocogError: there is neither memory nor disk for them.
+        NeocogError: there is no room for them.
     """
     shape = (len(views) * len(data), *cache.features.shape)
-    maps = _room(shape)
+    maps = large_array(shape, np.uint8, "The maps")
     labels = np.empty((len(maps), *data.labels.shape[1:]), data.labels.dtype)
     keys, at = picture_keys(data.images), 0
     for view in views:
         for places, numbers in cache.each(data.images, view, keys):
-            rows = slice(at, at + len(places))
-            maps[rows], labels[rows] = ranges.as_bytes(numbers), data.labels[places]
-            at = rows.stop
+            for first in range(0, len(places), _AT_A_TIME):
+                some = slice(first, first + _AT_A_TIME)
+                rows = slice(at, at + len(places[some]))
+                maps[rows], labels[rows] = ranges.as_bytes(numbers[some]), data.labels[places[some]]
+                at = rows.stop
     return Dataset(maps, labels)
-
-
-def _room(shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Memory for so many bytes, or a file that vanishes with the array."""
-    size = int(np.prod(shape))
-    if size <= _IN_MEMORY:
-        return np.empty(shape, np.uint8)
-    root = cache_root()
-    try:
-        folder = None if root is None else private_folder(root)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.truncate(size)
-            return np.memmap(file, np.uint8, "r+", shape=shape)
-    except OSError as error:
-        raise NeocogError(
-            f"The maps need {readable(size)} on the disk ({error.strerror or error}). Free space, "
-            "name a folder on another disk with NEOCOG_CACHE_DIR, or take fewer views."
-        ) from error

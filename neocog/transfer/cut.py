@@ -26,6 +26,7 @@ from neocog.layers import (
     Shape,
 )
 from neocog.layers.graph import IMAGE
+from neocog.models.enlarging import enlarging_layers
 from neocog.network import Network
 from neocog.summary import cost
 from neocog.validation import shown
@@ -72,16 +73,22 @@ def places(graph: Graph) -> list[Place]:
     what belongs together: no normalization and no activation follows.
     """
     work = {layer.name: layer.multiply_adds for layer in cost(graph).layers}
-    total, below, found = sum(work.values()), 0, []
-    smallest = float(prod(graph.input_shape))
+    total, below, fixed, found = sum(work.values()), 0, 0, []
+    enlarging = enlarging_layers(graph)  # its output is what the network was made for
+    begin = graph.outputs[enlarging[-1]] if enlarging else -1
+    image = graph.shapes[enlarging[-1]] if enlarging else graph.input_shape
+    smallest = float(prod(image))
     farthest = _farthest_sources(graph)
     for i, node in enumerate(graph.nodes[:-1]):
         below += work.get(node.name, 0)
+        if i <= begin:
+            fixed = below
+            continue
         shape = graph.shapes[node.name]
         readers = [graph.nodes[j].layer for j, s in enumerate(graph.sources) if i in s]
         whole = len(shape) == 3 and all(map(_begins_a_block, readers))
         size = prod(shape)
-        if below and whole and farthest[i + 1] >= i and size < _LARGER * smallest:
+        if below > fixed and whole and farthest[i + 1] >= i and size < _LARGER * smallest:
             smallest = min(smallest, size)
             found.append(Place(node.name, shape, below, total - below))
     return found
@@ -110,7 +117,10 @@ def features_place(graph: Graph) -> str:
     (source,) = graph.sources[last]
     while source >= 0 and isinstance(graph.nodes[source].layer, Dropout):
         (source,) = graph.sources[source]
-    if source < 0:
+    learned = source
+    while learned >= 0 and isinstance(graph.nodes[learned].layer, Flatten | Dropout):
+        (learned,) = graph.sources[learned]
+    if learned < 0:
         raise ArchitectureError("The network is a linear layer alone, which has no features.")
     return graph.nodes[source].name
 
@@ -118,8 +128,8 @@ def features_place(graph: Graph) -> str:
 def _check_linear_end(layer: Layer) -> None:
     if not isinstance(layer, Linear):
         raise ArchitectureError(
-            f"The network ends in {type(layer).__name__}, and only a last layer that is Linear can "
-            "be exchanged for one of other classes."
+            f"The network ends in {type(layer).__name__}, and features are what a last layer that "
+            "is Linear reads."
         )
 
 

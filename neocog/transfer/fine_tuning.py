@@ -18,7 +18,7 @@ from neocog.training.history import History
 from neocog.transfer.cut import upper_of
 from neocog.transfer.depth import Choice, choose
 from neocog.transfer.head import Head
-from neocog.transfer.task import Task, counted
+from neocog.transfer.task import Task
 from neocog.validation import choice, flag, instance, real, refuse
 
 __all__ = ["FineTuned", "fine_tune"]
@@ -32,9 +32,9 @@ class FineTuned:
         network: a new network for the classes of the pictures.
         choice: the depth, where the network was cut, and what was expected.
         views: the set of views.
-        head: the last layer's fit, which the other depths begin with.
-        accuracy: in cross-validation of the head on the training pictures, from 0 to 1; None for
-            targets. Deeper changes are measured by `neocog.evaluate` on other pictures.
+        head: the last layer's fit, for the head alone.
+        accuracy: in cross-validation of the head alone on the training pictures, from 0 to 1; None
+            for targets, and where more has learned: `neocog.evaluate` measures on other pictures.
         history: of the training by steps; None for the head alone.
         computed: features and maps that were computed; the others were in the cache.
         why_not_kept: why the cache has nothing of them; empty if it has, or was not to.
@@ -43,7 +43,7 @@ class FineTuned:
     network: Network
     choice: Choice
     views: str
-    head: Head = field(repr=False)
+    head: Head | None = field(repr=False)
     accuracy: float | None
     history: History | None = field(repr=False)
     computed: int
@@ -80,9 +80,9 @@ def fine_tune(
 
     - ``"head"``: the last layer alone. Its features are computed once, and it is fitted to its
       optimum, with the strength of its penalty chosen by cross-validation. Takes seconds.
-    - ``"blocks"``: then everything behind a place in the middle. The maps at that place are
-      computed once for each view of each picture, and the part behind it trained on them.
-    - ``"all"``: after the head, all layers, the lower ones at smaller rates.
+    - ``"blocks"``: everything behind a place in the middle. The maps at that place are computed
+      once for each view of each picture, and the part behind it trained on them.
+    - ``"all"``: all layers, the lower ones at smaller rates.
     - ``"auto"``: one of these, by the number of pictures and the minutes.
 
     Features and maps are kept in the cache folder by the pictures' content, so that later calls
@@ -91,6 +91,8 @@ def fine_tune(
     Args:
         network: with weights, ending in a linear layer. It stays as it is.
         data: the pictures, of the network's input shape, and their classes, as for `neocog.fit`.
+            Pictures at most about half as large are enlarged by layers in front of the network,
+            which so takes them as they are.
         depth: as above.
         validation: pictures that are evaluated after every epoch, as in `neocog.fit`.
         classes: names of the classes, to travel with the network.
@@ -101,11 +103,12 @@ def fine_tune(
         minutes: what "auto" and "blocks" may take, by an estimate for two cores.
         settings: of the steps; `threads`, `seed` and `loss` apply to all depths. The default is
             AdamW in batches of 32 with a one-cycle schedule, over which each picture is seen eight
-            times.
+            times, or more often where that would be fewer than 250 steps.
         cache: whether features are kept on the disk, and found there.
         callback: told how the training by steps goes, as in `neocog.fit`.
-        progress: called with the task ("features" or "maps"), how many are done, and how many
-            there are.
+        progress: called with the task, how much is done, and how much there is: "features" or
+            "maps" of pictures; and fits for the "strength" of the head's penalty, at most, and for
+            the "head".
         on_choice: called with what is to be done, before it begins.
         resume: a state of the training by steps, from `TrainingRun.state` of a run with the same
             arguments.
@@ -133,15 +136,15 @@ def fine_tune(
             raise NeocogError("resume is for training by steps, and only the last layer learns.")
     if on_choice is not None:
         on_choice(chosen)
-    # Deeper changes need a head only to begin with, of the pictures as they are.
-    seen_in = task.view_names if chosen.depth == "head" else ("whole",)
-    features = task.cache(None, on_disk, counted(progress, "features", len(seen_in)))
-    head = task.fit_head(features, seen_in)
-    maps = None
-    if chosen.place is not None:
-        maps = task.cache(chosen.place, on_disk, counted(progress, "maps", len(task.view_names)))
-    steps, history, found = task.steps(chosen, maps), None, task.network
-    if steps is not None:
+    features = task.cache(chosen, on_disk, progress)
+    head = history = accuracy = None
+    found = task.network
+    if chosen.depth == "head":
+        head = task.fit_head(features, progress)
+        if not has_targets(task.settings.loss):
+            accuracy = float((head.scores.argmax(axis=1) == task.data.labels).mean())
+    else:
+        steps = task.steps(chosen, features)
         history = fit(
             steps.network,
             steps.train,
@@ -151,10 +154,6 @@ def fine_tune(
             resume=resume,
         )
         found = steps.whole(steps.network)
-    caches = [features, *([maps] if maps is not None else [])]
-    accuracy = None
-    if not has_targets(task.settings.loss):
-        accuracy = float((head.scores.argmax(axis=1) == task.data.labels).mean())
     return FineTuned(
         found,
         chosen,
@@ -162,6 +161,6 @@ def fine_tune(
         head,
         accuracy,
         history,
-        sum(one.computed for one in caches),
-        next((one.why_not_kept for one in caches if one.why_not_kept), ""),
+        features.computed,
+        features.why_not_kept,
     )

@@ -1,69 +1,51 @@
-"""Linear models with L2, fitted to their optimum: of classes, of labels and of numbers.
+"""Logistic regression with L2, fitted to its optimum: of one class a row, or of several labels.
 
 For rows x with weights v, outputs z = W x + b and a strength C
 
     minimize  ½ ‖W‖² + C Σ vᵢ ℓ(zᵢ, yᵢ)
 
-with ℓ the cross-entropy of softmax(z) (of two classes that of σ(z), with one output), the sum of
-the binary cross-entropies of each output, or half the squared error. The biases b are not in the
-penalty. These are the minima of scikit-learn's `LogisticRegression`, and of its `Ridge` for
-α = 1 / C.
+with ℓ the cross-entropy of softmax(z) (of two classes that of σ(z), with one output), or the sum of
+the binary cross-entropies of each output. The biases b are not in the penalty. These are the minima
+of scikit-learn's `LogisticRegression`.
 
-The first two have no formula. Newton's method finds them: each step solves H s = −g by conjugate
+They have no formula. Newton's method finds them: each step solves H s = −g by conjugate
 gradients, with the diagonal of H as a preconditioner, as H is only ever multiplied by a vector:
 
     softmax    H s = Xᵀ V (p ∘ (u − Σₖ pₖ uₖ)) C + s      u = X s
     sigmoid    H s = Xᵀ V (p ∘ (1 − p) ∘ u) C + s
 
 (C. Lin, R. Weng and S. Keerthi, "Trust region Newton method for large-scale logistic regression",
-2008, with a line search in the place of the trust region.)
+2008, with a line search in the place of the trust region.) Each pass goes through the rows in
+blocks, so that nothing but [rows, outputs] is kept beside them.
+
+Rows in float64 are computed with in float64. Of rows in float32, which are those that are many, the
+products X s and Xᵀ u are in float32, and only the gradient, which decides where the optimum is, is
+in float64.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LinearModel", "fit_classes", "fit_labels", "fit_numbers"]
+from neocog.transfer.large_arrays import blocks_of
+from neocog.transfer.linear_model import LinearModel
+
+__all__ = ["fit_classes", "fit_labels"]
 
 Doubles = NDArray[np.float64]
-#: Rows, float32 or float64; all is computed in float64.
 Floats = NDArray[np.floating[Any]]
+# Of some rows: a factor for each output, [rows, outputs], and one for each feature.
+_OfBlock = Callable[[slice, Floats], tuple[Doubles, Floats]]
 
 # Of the gradient's norm at the beginning; of steps; of the least decrease that is hoped for.
 _TOLERANCE, _MOST_STEPS, _ARMIJO = 1e-9, 200, 1e-4
 _MOST_PRODUCTS, _MOST_HALVINGS = 500, 30
-# Rows that are multiplied at a time.
-_BLOCK = 2048
-
-
-@dataclass(frozen=True, eq=False)
-class LinearModel:
-    """z = W x + b.
-
-    Attributes:
-        weight: W, float64 [outputs, features]; one output for two classes.
-        bias: b, float64 [outputs].
-    """
-
-    weight: Doubles
-    bias: Doubles
-
-    def scores(self, x: NDArray[Any]) -> Doubles:
-        """z of rows, float64 [n, outputs]."""
-        found: Doubles = x @ self.weight.T + self.bias
-        return found
-
-    def of_classes(self) -> "LinearModel":
-        """The same probabilities by a softmax over two classes, from one output of a sigmoid."""
-        if len(self.weight) > 1:
-            return self
-        return LinearModel(
-            np.concatenate([-self.weight, self.weight]) / 2,
-            np.concatenate([-self.bias, self.bias]) / 2,
-        )
+# Of rows in float32: what the gradient can reach, and the residual of a step, in its parts.
+_NARROW_TOLERANCE, _NARROW_RESIDUAL = 1e-7, 1e-3
+# Rows at a time: in float64, and in float32, where a block is also changed to float64.
+_BLOCK, _NARROW_BLOCK = 2048, 512
 
 
 def fit_classes(
@@ -85,12 +67,16 @@ def fit_classes(
         strength: C.
         row_weights: v, float64 [n]; ones, if None.
         start: where to begin, such as the optimum for another strength.
-        tolerance: how small the gradient must be, in parts of what it is at W = 0, b = 0.
+        tolerance: how small the gradient must be, in parts of what it is at W = 0, b = 0; at least
+            1e-7 for rows in float32.
     """
-    targets = (labels[:, None] == np.arange(classes)).astype(np.float64)
-    problem = _Problem(x, targets, strength, row_weights, softmax=True)
-    if classes == 2:
-        problem = _Problem(x, targets[:, 1:], strength, row_weights, softmax=False)
+    columns = np.arange(classes) if classes > 2 else np.array([1])
+
+    def targets(rows: slice) -> Doubles:
+        found: Doubles = (labels[rows, None] == columns).astype(np.float64)
+        return found
+
+    problem = _Problem(x, targets, len(columns), strength, row_weights, softmax=classes > 2)
     found = problem.solve(start, tolerance)
     # A constant added to all biases changes no probability.
     return LinearModel(found.weight, found.bias - found.bias.mean()) if classes > 2 else found
@@ -106,23 +92,9 @@ def fit_labels(
     tolerance: float = _TOLERANCE,
 ) -> LinearModel:
     """A logistic regression of each of several labels, float64 [n, labels] from 0 to 1."""
-    return _Problem(x, targets, strength, row_weights, softmax=False).solve(start, tolerance)
-
-
-def fit_numbers(
-    x: Floats, targets: Doubles, strength: float = 1.0, *, row_weights: Doubles | None = None
-) -> LinearModel:
-    """Ridge regression of numbers, float64 [n, numbers], with α = 1/C."""
-    v = np.ones(len(x)) if row_weights is None else row_weights
-    mean_x, mean_y = v @ x / v.sum(), v @ targets / v.sum()
-    root = np.sqrt(v)[:, None]
-    a, y = root * (x - mean_x), root * (targets - mean_y)
-    alpha = 1 / strength
-    if len(a) < a.shape[1]:
-        weight = np.linalg.solve(a @ a.T + alpha * np.eye(len(a)), y).T @ a
-    else:
-        weight = np.linalg.solve(a.T @ a + alpha * np.eye(a.shape[1]), a.T @ y).T
-    return LinearModel(weight, mean_y - weight @ mean_x)
+    outputs = targets.shape[1]
+    problem = _Problem(x, targets.__getitem__, outputs, strength, row_weights, softmax=False)
+    return problem.solve(start, tolerance)
 
 
 class _Problem:
@@ -131,74 +103,91 @@ class _Problem:
     def __init__(
         self,
         x: Floats,
-        targets: Doubles,
+        targets: Callable[[slice], Doubles],
+        outputs: int,
         strength: float,
         row_weights: Doubles | None,
         *,
         softmax: bool,
     ) -> None:
-        self._x, self._targets, self._softmax = x, targets, softmax
+        self._x, self._targets, self._outputs, self._softmax = x, targets, outputs, softmax
         v = np.ones(len(x)) if row_weights is None else row_weights
         self._v = strength * v[:, None]
         self._penalized = np.ones(x.shape[1] + 1)
         self._penalized[-1] = 0.0
+        self._narrow = x.dtype != np.float64
 
     def solve(self, start: LinearModel | None, tolerance: float) -> LinearModel:
         """Newton's steps until the gradient is small, or rounding stops them."""
-        at = np.zeros((self._targets.shape[1], self._x.shape[1] + 1))
-        first = float(np.linalg.norm(self._gradient(at, self._probabilities(self._scores(at)))))
+        least = 0.0
+        if self._narrow:
+            tolerance, least = max(tolerance, _NARROW_TOLERANCE), _NARROW_RESIDUAL
+        at = np.zeros((self._outputs, self._x.shape[1] + 1))
+        scores = np.zeros((len(self._x), self._outputs))
+        p = np.empty_like(scores)
+        gradient = self._gradient(at, scores, p)
+        first = float(np.linalg.norm(gradient))
         if start is not None:
             at = np.column_stack([start.weight, start.bias])
-        scores = self._scores(at)
+            scores = self._scores(at)
+            gradient = self._gradient(at, scores, p)
         loss = self._loss(at, scores)
         for _ in range(_MOST_STEPS):
-            p = self._probabilities(scores)
-            gradient = self._gradient(at, p)
             size = float(np.linalg.norm(gradient))
             if size <= tolerance * first:
                 break
-            step = self._step(gradient, p, min(0.1, (size / first) ** 0.5))
+            step = self._step(gradient, p, max(least, min(0.1, (size / first) ** 0.5)))
             slope = float((gradient * step).sum())
             moved = self._scores(step)
             length = 1.0
             for _ in range(_MOST_HALVINGS):
-                new = self._loss(at + length * step, scores + length * moved)
+                new = self._loss(at + length * step, scores, length, moved)
                 if new <= loss + _ARMIJO * length * slope:
                     break
                 length /= 2
             else:  # the loss cannot be told apart from its minimum
                 break
-            at, scores, loss = at + length * step, scores + length * moved, new
+            at, loss = at + length * step, new
+            moved *= length
+            scores += moved
+            gradient = self._gradient(at, scores, p)
         return LinearModel(at[:, :-1].copy(), at[:, -1].copy())
 
-    def _blocks(self) -> Iterator[tuple[slice, Doubles]]:
-        """Some rows at a time, as float32 would otherwise be there twice."""
-        for first in range(0, len(self._x), _BLOCK):
-            rows = slice(first, first + _BLOCK)
-            yield rows, self._x[rows].astype(np.float64, copy=False)
+    def _blocks(self) -> Iterator[tuple[slice, Floats]]:
+        return blocks_of(self._x, _NARROW_BLOCK if self._narrow else _BLOCK)
 
     def _scores(self, at: Doubles) -> Doubles:
         found = np.empty((len(self._x), len(at)))
+        weight = at[:, :-1].astype(self._x.dtype, copy=False).T
         for rows, x in self._blocks():
-            found[rows] = x @ at[:, :-1].T + at[:, -1]
+            found[rows] = x @ weight + at[:, -1]
         return found
 
-    def _back(self, of_rows: Doubles, power: int = 1) -> Doubles:
-        """Σ over rows of what each gives for each output, times x: [outputs, features + 1]."""
-        found = np.zeros((of_rows.shape[1], self._x.shape[1] + 1))
+    def _sum_over_rows(self, of_block: _OfBlock) -> Doubles:
+        """Σ over rows of products of two factors, and of the first: [outputs, features + 1]."""
+        found = np.zeros((self._outputs, self._x.shape[1] + 1))
         for rows, x in self._blocks():
-            found[:, :-1] += of_rows[rows].T @ (x if power == 1 else x**power)
-        found[:, -1] = of_rows.sum(axis=0)
+            of_outputs, of_features = of_block(rows, x)
+            found[:, :-1] += of_outputs.astype(of_features.dtype, copy=False).T @ of_features
+            found[:, -1] += of_outputs.sum(axis=0)
         return found
 
-    def _loss(self, at: Doubles, z: Doubles) -> float:
-        if self._softmax:
-            top = z.max(axis=1, keepdims=True)
-            of_rows = np.log(np.exp(z - top).sum(axis=1, keepdims=True)) + top
-            of_rows = of_rows - (self._targets * z).sum(axis=1, keepdims=True)
-        else:
-            of_rows = np.logaddexp(0, z) - self._targets * z
-        return float((self._v * of_rows).sum() + 0.5 * (self._penalized * at**2).sum())
+    def _loss(
+        self, at: Doubles, scores: Doubles, length: float = 0.0, moved: Doubles | None = None
+    ) -> float:
+        """Of parameters and their scores, which have moved by so many times `moved`."""
+        total = 0.0
+        for rows, z in blocks_of(scores, _BLOCK):
+            if moved is not None:
+                z = z + length * moved[rows]
+            if self._softmax:
+                top = z.max(axis=1, keepdims=True)
+                of_rows = np.log(np.exp(z - top).sum(axis=1, keepdims=True)) + top
+                of_rows = of_rows - (self._targets(rows) * z).sum(axis=1, keepdims=True)
+            else:
+                of_rows = np.logaddexp(0, z) - self._targets(rows) * z
+            total += float((self._v[rows] * of_rows).sum())
+        return total + float(0.5 * (self._penalized * at**2).sum())
 
     def _probabilities(self, z: Doubles) -> Doubles:
         if self._softmax:
@@ -207,13 +196,23 @@ class _Problem:
             return found
         return np.exp(-np.logaddexp(0, -z))
 
-    def _gradient(self, at: Doubles, p: Doubles) -> Doubles:
-        return self._back(self._v * (p - self._targets)) + self._penalized * at
+    def _gradient(self, at: Doubles, scores: Doubles, p: Doubles) -> Doubles:
+        """The gradient, for which the probabilities p are computed of the scores."""
+
+        def residuals(rows: slice, x: Floats) -> tuple[Doubles, Floats]:
+            p[rows] = self._probabilities(scores[rows])
+            error = self._v[rows] * (p[rows] - self._targets(rows))
+            return error, x.astype(np.float64, copy=False)
+
+        return self._sum_over_rows(residuals) + self._penalized * at
 
     def _step(self, gradient: Doubles, p: Doubles, part: float) -> Doubles:
         """s of H s = −g, up to a residual that is a part of g."""
-        spread = self._v * p * (1 - p)
-        diagonal = self._penalized + self._back(spread, 2)
+
+        def spread(rows: slice, x: Floats) -> tuple[Doubles, Floats]:
+            return self._v[rows] * p[rows] * (1 - p[rows]), x**2
+
+        diagonal = self._penalized + self._sum_over_rows(spread)
         inverse = 1 / np.maximum(diagonal, np.finfo(np.float64).tiny)
         step = np.zeros_like(gradient)
         residual = -gradient
@@ -236,6 +235,13 @@ class _Problem:
         return step
 
     def _curved(self, s: Doubles, p: Doubles) -> Doubles:
-        u = self._scores(s)
-        inner = p * (u - (p * u).sum(axis=1, keepdims=True)) if self._softmax else p * (1 - p) * u
-        return self._back(self._v * inner) + self._penalized * s
+        """H s."""
+        weight = s[:, :-1].astype(self._x.dtype, copy=False).T
+
+        def inner(rows: slice, x: Floats) -> tuple[Doubles, Floats]:
+            u, q = x @ weight + s[:, -1], p[rows]
+            if self._softmax:
+                return self._v[rows] * (q * (u - (q * u).sum(axis=1, keepdims=True))), x
+            return self._v[rows] * (q * (1 - q) * u), x
+
+        return self._sum_over_rows(inner) + self._penalized * s

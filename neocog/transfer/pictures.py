@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.images import Dataset, as_dataset
+from neocog.data.images import Dataset
 from neocog.engine.trainer import check_images
 from neocog.errors import DataError, printable
 from neocog.losses import check_targets, has_targets
@@ -18,13 +18,12 @@ _MOST_NAMED = 10
 _LOOKED_AT = 200
 
 
-def check_pictures(network: Network, data: Any, usual: str) -> Dataset:
-    """Pictures that the network takes, as a data set.
+def check_pictures(network: Network, found: Dataset) -> Dataset:
+    """The pictures, if the network takes them.
 
     Raises:
         DataError: they are of another size or have another number of channels.
     """
-    found = as_dataset(data, usual)
     channels, height, width = network.input_shape
     given = found.images.shape[3]
     if given != channels and {given, channels} == {1, 3}:
@@ -44,13 +43,16 @@ def check_pictures(network: Network, data: Any, usual: str) -> Dataset:
     return found
 
 
-def outputs_of(data: Dataset, loss: str, classes: tuple[str, ...] | None) -> int:
+def outputs_of(
+    data: Dataset, loss: str, classes: tuple[str, ...] | None, held_out: Dataset | None = None
+) -> int:
     """How many outputs a network for these labels has.
 
     Args:
         data: to train on.
         loss: as of `neocog.fit`.
         classes: their names, if they are known.
+        held_out: pictures that are not trained on, for the message where there are too few.
 
     Raises:
         DataError: there is one class only, fewer than two pictures of one, or the labels do not
@@ -67,11 +69,14 @@ def outputs_of(data: Dataset, loss: str, classes: tuple[str, ...] | None) -> int
     else:
         count = 0
     check_targets(loss, count, data.labels)
-    _check_counts(np.bincount(data.labels, minlength=count), classes)
+    others = np.empty(0, np.int64) if held_out is None else held_out.labels
+    _check_counts(np.bincount(data.labels, minlength=count), others, classes)
     return count
 
 
-def _check_counts(counts: NDArray[np.int64], classes: tuple[str, ...] | None) -> None:
+def _check_counts(
+    counts: NDArray[np.int64], others: NDArray[Any], classes: tuple[str, ...] | None
+) -> None:
     if len(counts) < 2:
         raise DataError(
             f"There must be at least two classes to tell apart; these pictures have {len(counts)}."
@@ -79,12 +84,27 @@ def _check_counts(counts: NDArray[np.int64], classes: tuple[str, ...] | None) ->
     few = np.flatnonzero(counts < 2).tolist()
     if not few:
         return
-    named = [printable(classes[k], 60) if classes else f"class {k}" for k in few[:_MOST_NAMED]]
+    held_out = {k: int((others == k).sum()) for k in few}
+    named = []
+    for k in few[:_MOST_NAMED]:
+        name = printable(classes[k], 60) if classes else f"class {k}"
+        apart = f" and {held_out[k]} held out" if held_out[k] else ""
+        named.append(f"{name} ({counts[k]}{apart})")
     more = f" and {len(few) - _MOST_NAMED} more" if len(few) > _MOST_NAMED else ""
+    keep = "hold none out (--validation 0), " if any(held_out.values()) else ""
+    numbers = " If they are numbers to predict: --labels number." if _are_numbers(classes) else ""
     raise DataError(
         "Every class needs at least two pictures to train on, better twenty, and these have "
-        f"fewer: {', '.join(named)}{more}. Add pictures, or leave these classes out."
+        f"fewer: {', '.join(named)}{more}. Add pictures, {keep}or leave these classes out.{numbers}"
     )
+
+
+def _are_numbers(classes: tuple[str, ...] | None) -> bool:
+    """Whether all names of classes are numbers, as of a table's column of doses."""
+    try:
+        return bool([float(name) for name in classes or ()])
+    except ValueError:
+        return False
 
 
 def are_gray(images: NDArray[np.uint8]) -> bool:

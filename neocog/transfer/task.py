@@ -1,36 +1,40 @@
-"""One fine-tuning: what it starts from, and its parts in order: the choice, the head, the steps."""
+"""One fine-tuning: what it starts from, and its parts in order: the head, or the steps."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from neocog.class_names import class_names
-from neocog.data.images import Dataset
+from neocog.data.images import Dataset, as_dataset
 from neocog.data.progress import Progress
 from neocog.layers import Conv2d, Linear
 from neocog.losses import has_targets
+from neocog.models.enlarging import for_small
 from neocog.network import Network, check_network
 from neocog.settings.optimizers import AdamW, Group
 from neocog.settings.override import override
+from neocog.settings.recipe import VIEW_SETS
 from neocog.settings.schedules import OneCycle
 from neocog.settings.training import LOSSES, TrainingSettings
 from neocog.transfer.blocks import upper_part
 from neocog.transfer.cut import lower_of, places, with_outputs
-from neocog.transfer.depth import PASSES, Choice, Counts
+from neocog.transfer.depth import BATCH_SIZE, Choice, Counts, passes_over
 from neocog.transfer.feature_cache import FeatureCache, picture_keys
 from neocog.transfer.features import Features
-from neocog.transfer.folding import Folding
 from neocog.transfer.head import Head, fit_head
 from neocog.transfer.pictures import are_gray, check_pictures, outputs_of
+from neocog.transfer.statistics import following_batches
 from neocog.transfer.steps import Steps
-from neocog.transfer.views import VIEW_SETS, check_views
+from neocog.transfer.views import check_views
 from neocog.validation import instance
 
-__all__ = ["Task", "counted", "settings_for", "views_for"]
+__all__ = ["OF_HEADS", "Task", "settings_for", "views_for"]
 
-#: Settings of depths that train by steps. Rates are for a head that is at its optimum already.
+#: Settings that a head has, which is not trained by steps.
+OF_HEADS = ("loss", "standardize_targets", "seed", "threads")
+
+#: Settings of depths that train by steps.
 _STEPS = TrainingSettings(
-    batch_size=32,
+    batch_size=BATCH_SIZE,
     optimizer=AdamW(lr=1e-3, weight_decay=0.02),
     schedule=OneCycle(),
     label_smoothing=0.05,
@@ -48,10 +52,9 @@ def views_for(data: Dataset, views: str | None) -> str:
     return check_views(views)
 
 
-def settings_for(views: str) -> TrainingSettings:
-    """The settings of the steps, where nobody has said any, for pictures in these views."""
-    passes = PASSES / len(VIEW_SETS[views])
-    return replace(_STEPS, epochs=int(passes) if passes == int(passes) else passes)
+def settings_for(views: str, pictures: int) -> TrainingSettings:
+    """The settings of the steps, where nobody has said any, for so many pictures in these views."""
+    return replace(_STEPS, epochs=max(1, round(passes_over(pictures) / len(VIEW_SETS[views]))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +62,8 @@ class Task:
     """Arguments that were checked, and the network that becomes of them.
 
     Attributes:
-        network: a new one for the classes of the pictures; `fit_head` gives it its last layer.
+        network: a new one for the classes of the pictures, whose last layer is zero; `fit_head`
+            gives it its optimum.
         data: to train on.
         validation: to evaluate after every epoch.
         views: the set of views of the training pictures.
@@ -84,23 +88,26 @@ class Task:
         changes: dict[str, Any],
     ) -> "Task":
         """Check arguments, which are as in `neocog.fine_tune`."""
-        network = check_network(network)
-        train = check_pictures(network, data, "fine_tune(network, data.train)")
+        found = as_dataset(data, "fine_tune(network, data.train)")
+        network = for_small(check_network(network), *found.images.shape[1:3])
+        train = check_pictures(network, found)
         held_out = None
         if validation is not None:
-            held_out = check_pictures(network, validation, "validation=data.validation")
+            held_out = check_pictures(network, as_dataset(validation, "validation=data.validation"))
         views = views_for(train, views)
         base = settings
         if base is None:
             loss = changes.get("loss", LOSSES[0])
-            base = settings_for(views)
+            base = settings_for(views, len(train))
             if isinstance(loss, str) and has_targets(loss):
                 base = replace(base, label_smoothing=0.0)
+            if loss == "mse":
+                base = replace(base, loss=loss, standardize_targets=True)
         how = override(
             instance("settings", base, TrainingSettings, "a neocog TrainingSettings"), **changes
         )
         names = None if classes is None else class_names(classes)
-        own = with_outputs(network, outputs_of(train, how.loss, names))
+        own = with_outputs(network, outputs_of(train, how.loss, names, held_out))
         own.classes, own.loss = names, how.loss
         return cls(own, train, held_out, views, how)
 
@@ -113,49 +120,66 @@ class Task:
         """What the choice of a depth depends on besides the network."""
         classes = 1 if has_targets(self.settings.loss) else self.network.output_shape[0]
         held_out = 0 if self.validation is None else len(self.validation)
-        return Counts(len(self.data), classes, len(self.view_names), held_out, seconds)
+        views = len(self.view_names)
+        passes = views * self.settings.epochs
+        return Counts(len(self.data), classes, views, held_out, seconds, passes)
 
-    def cache(
-        self, place: str | None, on_disk: bool, progress: Callable[[int, int], None] | None
-    ) -> FeatureCache:
-        """What gives features or maps, and how far it is with the training pictures."""
-        found = FeatureCache(Features(self.network, place, self.settings.threads), on_disk)
+    def cache(self, chosen: Choice, on_disk: bool, progress: Progress | None) -> FeatureCache:
+        """What gives the features, or the maps, of the training pictures' views.
+
+        Args:
+            chosen: the depth; one that needs neither asks for nothing.
+            on_disk: whether they are kept there.
+            progress: told how many are done.
+        """
+        features = Features(self.network, chosen.place, self.settings.threads)
+        found = FeatureCache(features, on_disk)
         if progress is not None:
-            found.on_progress = lambda: progress(found.computed, len(self.data))
+            what, each = "features", len(self.view_names) * len(self.data)
+            total = each
+            if chosen.depth == "blocks":
+                what, total = "maps", each + len(self.validation or ())
+
+            told = 0
+
+            def tell() -> None:
+                nonlocal told
+                if found.again == told:
+                    progress(what, found.done, total)
+                else:  # the cache takes none
+                    told = found.again
+                    progress(f"{what}, computed again as they are not kept", told, each)
+
+            found.on_progress = tell
         return found
 
-    def fit_head(self, cache: FeatureCache, views: tuple[str, ...]) -> Head:
+    def fit_head(self, cache: FeatureCache, progress: Progress | None = None) -> Head:
         """Fit the last layer, and write it into the network."""
         keys = picture_keys(self.data.images)
-        of_views = [cache.of(self.data.images, view, keys) for view in views]
-        outputs = self.network.output_shape[0]
-        head = fit_head(of_views, self.data.labels, outputs, self.settings.loss, self.settings.seed)
+        of_views = [cache.of(self.data.images, view, keys) for view in self.view_names]
+        outputs, how = self.network.output_shape[0], self.settings
+        head = fit_head(of_views, self.data.labels, outputs, how.loss, how.seed, progress)
         last = self.network.graph.nodes[-1].name
         state = self.network.state_dict()
         state |= {f"{last}.weight": head.weight, f"{last}.bias": head.bias}
         self.network.load_state_dict(state)
         return head
 
-    def steps(self, chosen: Choice, maps: FeatureCache | None) -> Steps | None:
-        """The training by steps of a choice; None for the head alone.
+    def steps(self, chosen: Choice, cache: FeatureCache) -> Steps:
+        """The training by steps of a choice that is not the head alone.
 
         Args:
             chosen: the depth and the place.
-            maps: gives the maps at the place, for "blocks".
+            cache: of this choice.
         """
-        if chosen.depth == "head":
-            return None
-        if maps is None:
+        if chosen.place is None:
             return self._all()
-        place = str(chosen.place)
-        blocks = upper_part(self.network, place, self.view_names, self.data, self.validation, maps)
-        return self._steps(
-            blocks.folding, blocks.upper, blocks.train, blocks.validation, self.settings
-        )
+        views = self.view_names
+        blocks = upper_part(self.network, chosen.place, views, self.data, self.validation, cache)
+        return self._steps(blocks.upper, blocks.train, blocks.validation, self.settings)
 
     def _steps(
         self,
-        folding: Folding,
         network: Network,
         train: Dataset,
         validation: Dataset | None,
@@ -164,8 +188,8 @@ class Task:
         before = self.network.copy()
 
         def back(trained: Network) -> Network:
-            found, state = before.copy(), before.state_dict()
-            found.load_state_dict(state | folding.unfolded(state, trained.state_dict()))
+            found = before.copy()
+            found.load_state_dict(before.state_dict() | trained.state_dict())
             return found
 
         return Steps(network, train, validation, settings, back)
@@ -189,14 +213,7 @@ class Task:
             augmentation=replace(self.settings.augmentation, flip=flip),
             epochs=self.settings.epochs * len(self.view_names),
         )
-        folding = Folding(graph)
-        whole = Network.from_graph(folding.graph, preprocessing=self.network.preprocessing)
-        whole.load_state_dict(folding.folded(self.network.state_dict()))
-        return self._steps(folding, whole, self.data, self.validation, settings)
-
-
-def counted(progress: Progress | None, what: str, views: int) -> Callable[[int, int], None] | None:
-    """A progress function of the pictures that are computed in so many views."""
-    if progress is None:
-        return None
-    return lambda done, pictures: progress(what, done, views * pictures)
+        following = following_batches(graph)
+        whole = Network.from_graph(following, preprocessing=self.network.preprocessing)
+        whole.load_state_dict(self.network.state_dict())
+        return self._steps(whole, self.data, self.validation, settings)

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from neocog.errors import NeocogError
+from neocog.settings.recipe import VIEW_SETS
 from neocog.validation import choice
 
-__all__ = ["VIEW_SETS", "check_views", "seen"]
+__all__ = ["check_views", "seen"]
 
 Pixels = NDArray[np.uint8]
 
@@ -29,15 +30,6 @@ _FLIPS: dict[str, Callable[[Pixels], Pixels]] = {
     "turn": lambda images: images[:, ::-1, ::-1],
 }
 _CROPS = tuple(f"crop{n}" for n in range(1, len(_CORNERS) + 1))
-
-#: Sets of views by name. Which of them suit depends on the pictures: letters have no mirror images,
-#: and what is photographed from above has no up and down.
-VIEW_SETS = {
-    "whole": ("whole",),
-    "mirror": ("whole", "mirror"),
-    "flips": ("whole", "mirror", "flip", "turn"),
-    "crops": ("whole", "mirror", *_CROPS),
-}
 
 
 def check_views(views: object) -> str:

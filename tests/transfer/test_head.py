@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from neocog.transfer import axes as axes_module
+from neocog.transfer import cross_validation
 from neocog.transfer import head as head_module
-from neocog.transfer.head import fit_head, folds_of
+from neocog.transfer.cross_validation import folds_of, sample_of
+from neocog.transfer.head import fit_head
 
 linear_model = pytest.importorskip("sklearn.linear_model")
 
@@ -58,7 +61,7 @@ def test_the_strength_is_that_of_the_least_loss_in_cross_validation():
         losses[strength] = -np.log(p[np.arange(60), labels]).mean()
         assert found.losses[strength] == pytest.approx(losses[strength], abs=2e-3)
     assert found.strength == min(losses, key=losses.get)
-    assert len(losses) < len(head_module.STRENGTHS)  # it stopped when the loss grew
+    assert len(losses) < len(cross_validation.STRENGTHS)  # it stopped when the loss grew
 
 
 def test_scores_are_of_heads_that_have_not_seen_the_picture():
@@ -141,7 +144,74 @@ def test_features_that_are_all_the_same():
 def test_many_rows_are_kept_narrow(monkeypatch):
     views, labels = features(80, 10, 3)
     wide = fit_head(views, labels, 3, "cross-entropy")
-    monkeypatch.setattr(head_module, "_WIDE", 0)
+    monkeypatch.setattr(axes_module, "_WIDE", 0)
     narrow = fit_head(views, labels, 3, "cross-entropy")
     assert narrow.strength == wide.strength
     np.testing.assert_allclose(narrow.weight, wide.weight, rtol=1e-3, atol=1e-4)
+
+
+LOSSES = ["cross-entropy", "binary-cross-entropy", "mse"]
+
+
+def of_loss(loss, n, seed=0):
+    """Views of features, and what is learned of them."""
+    views, labels = features(n, 12, 3, seed)
+    if loss == "cross-entropy":
+        return views, labels
+    return views, (labels[:, None] == np.arange(3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_many_pictures_have_the_optimum_of_all_by_the_strength_of_some(loss, monkeypatch):
+    views, labels = of_loss(loss, 900)
+    whole = fit_head(views, labels, 3, loss)
+    assert whole.tried == 900
+    monkeypatch.setattr(head_module, "_MOST_ROWS", 600)
+    monkeypatch.setattr(axes_module, "_WIDE", 0)
+    monkeypatch.setattr(cross_validation, "_ROUGH", 1e-9)  # so that scores can be compared
+    found = fit_head(views, labels, 3, loss)
+    assert 295 <= found.tried <= 305
+    monkeypatch.setattr(cross_validation, "STRENGTHS", (found.strength,))
+    monkeypatch.setattr(head_module, "_MOST_ROWS", 1800)
+    right = fit_head(views, labels, 3, loss)
+    np.testing.assert_allclose(found.weight, right.weight, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found.bias, right.bias, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found.scores, right.scores, rtol=1e-3, atol=1e-3)
+    # The loss of the strength of some is nearly the least one of all.
+    assert whole.losses[found.strength] < 1.01 * min(whole.losses.values())
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_scores_of_many_pictures_are_of_heads_that_have_not_seen_them(loss, monkeypatch):
+    """Of labels that mean nothing a head that has seen them would know more than chance."""
+    monkeypatch.setattr(head_module, "_MOST_ROWS", 200)
+    rng = np.random.default_rng(0)
+    views, labels = [rng.normal(size=(400, 150)).astype(np.float32)], rng.integers(0, 2, 400)
+    targets = labels if loss == "cross-entropy" else np.eye(2, dtype=np.float32)[labels]
+    found = fit_head(views, targets, 2, loss)
+    assert 0.4 < (found.scores.argmax(axis=1) == labels).mean() < 0.6
+
+
+def test_some_pictures_are_of_every_class_and_fold():
+    labels = np.repeat([0, 1, 2], [900, 90, 6])
+    fold = folds_of(labels, 0)
+    some = sample_of(labels, fold, 100, 0)
+    assert (np.diff(some) > 0).all()
+    counts = np.zeros((3, 5), int)
+    np.add.at(counts, (labels[some], fold[some]), 1)
+    assert (counts == [[18] * 5, [2] * 5, [1] * 5]).all()
+    assert (sample_of(labels, fold, 100, 0) == some).all()
+    assert (sample_of(labels, fold, 100, 1) != some).any()
+    assert (sample_of(labels, fold, 996, 0) == np.arange(996)).all()
+    targets = np.zeros((500, 2), np.float32)
+    assert len(sample_of(targets, folds_of(targets, 0), 100, 0)) == 100
+
+
+@pytest.mark.parametrize(("most", "fits"), [(600, 6), (1800, 1)])
+def test_progress_is_of_fits(most, fits, monkeypatch):
+    monkeypatch.setattr(head_module, "_MOST_ROWS", most)
+    views, labels = of_loss("mse", 900)
+    told = []
+    found = fit_head(views, labels, 3, "mse", progress=lambda *said: told.append(said))
+    strengths = [("strength", 5 * k, 65) for k in range(len(found.losses))]
+    assert told == [*strengths, ("strength", 65, 65), *(("head", k, fits) for k in range(fits + 1))]

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from neocog.transfer.logistic import LinearModel, fit_classes, fit_labels, fit_numbers
+from neocog.transfer.linear_model import LinearModel
+from neocog.transfer.logistic import fit_classes, fit_labels
 
 linear_model = pytest.importorskip("sklearn.linear_model")
 
@@ -56,15 +57,30 @@ def test_labels_are_each_a_regression_of_their_own():
         np.testing.assert_allclose(found.bias[k], expected.intercept_[0], rtol=0, atol=CLOSE)
 
 
-@pytest.mark.parametrize(("n", "features"), [(80, 5), (20, 60)])
-def test_numbers_as_ridge(n, features):
-    x, labels = rows(n, features, 2)
+@pytest.mark.parametrize("strength", [1e-3, 1.0, 100.0])
+@pytest.mark.parametrize(("n", "classes"), [(2500, 2), (2500, 4), (90, 3)])
+def test_rows_in_float32(n, classes, strength):
+    """In blocks, of which the last is smaller, and from a start elsewhere."""
+    x, labels = rows(n, 20, classes)
+    narrow = x.astype(np.float32)
     weights = np.random.default_rng(1).uniform(0, 2, n)
-    targets = np.stack([labels + 3.0, x[:, 0] - x[:, 1]], axis=1)
-    found = fit_numbers(x, targets, 4.0, row_weights=weights)
-    expected = linear_model.Ridge(alpha=0.25, solver="cholesky").fit(x, targets, weights)
-    np.testing.assert_allclose(found.weight, expected.coef_, rtol=0, atol=1e-8)
-    np.testing.assert_allclose(found.bias, expected.intercept_, rtol=0, atol=1e-8)
+    outputs = 1 if classes == 2 else classes
+    start = LinearModel(np.full((outputs, 20), 0.1), np.zeros(outputs))
+    found = fit_classes(narrow, labels, classes, strength, row_weights=weights, start=start)
+    expected = by_sklearn(narrow.astype(np.float64), labels, strength, weights)
+    np.testing.assert_allclose(found.weight, expected.coef_, rtol=0, atol=CLOSE)
+    np.testing.assert_allclose(found.bias, expected.intercept_, rtol=0, atol=CLOSE)
+
+
+def test_labels_of_rows_in_float32():
+    x, labels = rows(1500, 7, 4)
+    x = x.astype(np.float32)
+    targets = np.stack([labels == 0, labels >= 2], axis=1).astype(np.float64)
+    found = fit_labels(x, targets, 0.3)
+    for k in range(2):
+        expected = by_sklearn(x.astype(np.float64), targets[:, k], 0.3)
+        np.testing.assert_allclose(found.weight[k], expected.coef_[0], rtol=0, atol=CLOSE)
+        np.testing.assert_allclose(found.bias[k], expected.intercept_[0], rtol=0, atol=CLOSE)
 
 
 def test_the_gradient_is_zero_at_the_optimum():

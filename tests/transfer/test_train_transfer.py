@@ -38,7 +38,7 @@ def test_the_head(given, tmp_path, capsys):
     assert main([*given, "--transfer", "auto"]) == 0
     out, err = capsys.readouterr()
     assert "Only the last layer learns, as there are 8 pictures a class; expected: 2 s" in err
-    assert "The head alone: " in err
+    assert "The head: " in err
     assert "Validation accuracy: " in out
     found = load_model(tmp_path / "run" / "last.safetensors")
     assert found.classes == ("blue", "green", "red")
@@ -46,7 +46,14 @@ def test_the_head(given, tmp_path, capsys):
     assert info["status"] == "finished"
     assert info["settings"]["transfer"] == "auto"
     assert info["settings"]["transfer_views"] == "mirror"
-    assert (tmp_path / "run" / "report.html").exists()
+    assert info["settings"].keys().isdisjoint({"epochs", "optimizer", "schedule", "batch_size"})
+    assert info["transfer"]["depth"] == "head"
+    assert info["transfer"]["why"] == "there are 8 pictures a class"
+    assert info["transfer"]["strength"] > 0
+    assert info["timings"]["training_seconds"] >= info["transfer"]["preparing_seconds"] > 0
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert '["learns","the last layer"]' in page.replace(", ", ",").replace('\\"', '"')
+    assert "one-cycle" not in page
 
 
 def test_the_last_blocks(given, tmp_path, capsys):
@@ -59,7 +66,11 @@ def test_the_last_blocks(given, tmp_path, capsys):
     same = [name for name in before if np.array_equal(before[name], after[name])]
     assert {"stem.conv.weight", "block1.body.expand.conv.weight"} <= set(same)
     assert "head.conv.weight" not in same
-    assert len(read_info(run)["epochs"]) == 2
+    info = read_info(run)
+    assert len(info["epochs"]) == 2
+    assert info["settings"]["epochs"] == 2
+    place = info["transfer"]["place"]
+    assert f"what is behind {place}" in (run / "report.html").read_text()
     assert main(["predict", str(run), str(tmp_path / "photos" / "red" / "000.png")]) == 0
     assert "red" in capsys.readouterr().out
 
@@ -78,6 +89,34 @@ def test_a_run_goes_on_as_if_it_had_not_ended(given, tmp_path, capsys):
         np.testing.assert_array_equal(array, states[1][name], err_msg=name)
 
 
+def test_what_was_learned_is_kept_where_the_evaluation_is_interrupted(
+    given, tmp_path, monkeypatch, capsys
+):
+    def interrupted(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("neocog.cli.train.evaluate_network", interrupted)
+    words = ["--transfer", "blocks", "--views", "whole", "--epochs", "1", "--time", "90s"]
+    assert main([*given, *words]) == 130
+    assert "The weights so far are in" in capsys.readouterr().err
+    after = load_model(tmp_path / "run" / "last.safetensors").state_dict()
+    assert np.abs(after["classifier.fc.weight"]).max() > 0  # it began with zeros
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--epochs", "3", "--lr", "0.1"], "--epochs, --lr [--transfer blocks]"),
+        (["--balance", "weight", "--seed", "1"], "learns: --balance [--transfer blocks]"),
+        (["--seed", "1", "--views", "whole", "--time", "1m"], None),
+    ],
+)
+def test_settings_of_steps_are_not_ignored_in_silence(given, tmp_path, capsys, words, told):
+    assert main([*given, "--transfer", "head", *words]) == 0
+    err = capsys.readouterr().err
+    assert told in err if told else "Not used" not in err
+
+
 def test_gray_pictures_are_loaded_for_a_network_of_colors(given, tmp_path, capsys):
     write(tmp_path / "gray", colors="L")
     given[1] = str(tmp_path / "gray")
@@ -88,7 +127,7 @@ def test_gray_pictures_are_loaded_for_a_network_of_colors(given, tmp_path, capsy
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--model", "resnet8"], "has no weights. Leave --model out for efficientnet-lite0"),
+        (["--model", "resnet8"], "pip installs: efficientnet-lite0"),
         (["--size", "32"], "takes images of the shape (3, 24, 24)"),
         (["--lr", "find"], "--lr find is for training from nothing"),
         (["--model", "none.safetensors"], "none.safetensors"),
@@ -100,12 +139,29 @@ def test_refusals(given, tmp_path, capsys, words, message):
     assert not (tmp_path / "run").exists()
 
 
-def test_one_picture_of_a_class(given, tmp_path, capsys):
-    for path in sorted((tmp_path / "photos" / "red").iterdir())[1:]:
+@pytest.mark.parametrize(
+    ("left", "message"),
+    [
+        (1, "fewer: red (1). Add pictures, or leave these classes out."),
+        (
+            2,
+            "fewer: red (1 and 1 held out). Add pictures, hold none out (--validation 0), or leave",
+        ),
+    ],
+)
+def test_too_few_pictures_of_a_class(given, tmp_path, capsys, left, message):
+    for path in sorted((tmp_path / "photos" / "red").iterdir())[left:]:
         path.unlink()
     assert main([*given, "--transfer", "head"]) != 0
-    assert "fewer: red" in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_two_pictures_of_a_class_of_which_none_is_held_out(given, tmp_path, capsys):
+    for path in sorted((tmp_path / "photos" / "red").iterdir())[2:]:
+        path.unlink()
+    assert main([*given, "--transfer", "head", "--validation", "0"]) == 0
+    assert "Nothing was held out" in capsys.readouterr().err
 
 
 def test_settings_without_transfer_are_refused_by_name():

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from neocog.transfer.views import VIEW_SETS, seen
+from neocog.settings.recipe import VIEW_SETS
+from neocog.transfer.views import seen
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 16, 24, 3), np.uint8)
 
