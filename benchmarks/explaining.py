@@ -1,6 +1,6 @@
 """What an explanation takes: computing, the page's size, opening it, and answering a pointer.
 
-    python benchmarks/explaining.py [simple-cnn resnet8 resnet18] [--write]
+    python benchmarks/explaining.py [simple-cnn resnet8 …] [--write]
 
 Compiling is out; every figure but the size is the median (least–most) of some runs. Opening is from
 the address to the row of layers in Debian's Chromium, headless; a pointer's answer is what one
@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from tables import write_table
 
+_NETWORKS = ["simple-cnn", "resnet8", "resnet18", "efficientnet-lite0", "resnet50-224"]
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 _POINT = """() => {
     const hole = [...document.querySelectorAll(".part-view [role=slider] .hole")].at(-1);
@@ -101,7 +102,7 @@ def main():
     from playwright.sync_api import sync_playwright
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("networks", nargs="*", default=["simple-cnn", "resnet8", "resnet18"])
+    parser.add_argument("networks", nargs="*", default=_NETWORKS)
     parser.add_argument("--write", action="store_true", help="put the table into the docs")
     options = parser.parse_args()
     with sync_playwright() as playwright:

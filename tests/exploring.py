@@ -29,13 +29,13 @@ class Listener:
         self._more = threading.Condition()
         self._ended = False
         self._socket = socket.create_connection((page.host, page.port), PATIENCE)
-        request = f"GET /api/events HTTP/1.1\r\nHost: {page.name}\r\n{page.key}\r\n"
-        self._socket.sendall(request.encode())
+        lines = f"GET /api/events HTTP/1.1\r\nHost: {page.name}\r\n{page.key}Connection: close"
+        self._socket.sendall(f"{lines}\r\n\r\n".encode())
         threading.Thread(target=self._read, daemon=True).start()
         self.wait(lambda events: events)
 
     def _read(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(ConnectionError, ValueError):  # no timeout: that is no end
             for line in self._socket.makefile("rb"):
                 if line.startswith(b"data: "):
                     with self._more:

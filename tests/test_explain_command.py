@@ -98,8 +98,8 @@ def test_an_image_of_the_data_has_its_label(model, capsys):
     assert "test-5-explained.html" in capsys.readouterr().out
     structure, block = structure_of("test-5-explained.html")
     assert structure["label"] == int(DATA.test.labels[5])
-    pixels = numbers(structure["pixels"], block)
-    assert np.array_equal(pixels, DATA.test.images[5].transpose(2, 0, 1))
+    seen = numbers(structure["layers"][0]["output"], block)  # (byte / 255 − 0.5) / 0.5
+    assert np.array_equal(np.rint(127.5 * (seen + 1)), DATA.test.images[5].transpose(2, 0, 1))
 
 
 def test_a_picture_of_another_size_and_gray(model, here, capsys):
@@ -122,7 +122,7 @@ def damaged(here):
 
 
 def untrained(here):
-    return ["simple-cnn", "picture.png"], "neocog train --model simple-cnn"
+    return ["simple-cnn", "picture.png"], "simple-cnn is a network without weights. Train it first"
 
 
 def no_picture(here):
@@ -199,6 +199,12 @@ def test_a_page_for_nobody_is_refused_at_once(model, picture, here, capsys, monk
     assert "--out ~neocog-nobody/a.html: nobody of that name" in capsys.readouterr().err
 
 
+def test_a_page_is_not_called_as_a_picture(model, picture, here, capsys, monkeypatch):
+    monkeypatch.setattr("neocog.cli.explain.open_network", lambda *_: pytest.fail("too late"))
+    assert main(["explain", model, picture, "--out", "page.png"]) == 1
+    assert "page.png is to be a page, which is HTML" in capsys.readouterr().err
+
+
 def test_images_of_other_data_than_the_trainings_are_not_taken(network, here, capsys):
     training = {"data": "shapes", "data_fingerprint": 64 * "0"}
     save_model(network, here / "net.safetensors", training=training)
@@ -209,3 +215,54 @@ def test_images_of_other_data_than_the_trainings_are_not_taken(network, here, ca
     training["data_fingerprint"] = DATA.fingerprint
     save_model(network, here / "net.safetensors", training=training)
     assert main(["explain", "net.safetensors", "test:3", "--json"]) == 0
+
+
+def test_pictures_of_ones_own_are_shown_with_the_filters(model, picture, here, capsys):
+    """Those of a folder, without labels; one that is damaged is left out, and said."""
+    (here / "own" / "deep").mkdir(parents=True)
+    for n in range(4):
+        Image.fromarray(DATA.train.images[n]).save(here / "own" / "deep" / f"{n}.png")
+    (here / "own" / "a.png").write_bytes(b"no picture")
+    assert main(["explain", model, picture, "--pictures", "own"]) == 0
+    assert "1 picture could not be read and left out: own/a.png" in capsys.readouterr().err
+    filters = structure_of("picture-explained.html")[0]["filters"]["conv1"]
+    assert filters["images"] == 4
+    network = neocog.load(model)
+    best = network.copy()
+    explained = neocog.explain(best, DATA.test.images[3])
+    expected = explained.filters("conv1", DATA.train.images[:4]).top_activations
+    for channel, shown in filters["channels"].items():
+        names = [f"own/deep/{one.index}.png" for one in expected[int(channel)]]
+        assert [one["name"] for one in shown] == names
+
+
+@pytest.mark.parametrize("own", ["nowhere", "empty", "damaged"])
+def test_pictures_that_are_none(model, picture, here, capsys, own):
+    (here / "empty").mkdir()
+    (here / "damaged").mkdir()
+    (here / "damaged" / "a.png").write_bytes(b"no picture")
+    assert main(["explain", model, picture, "--pictures", own]) == 1
+    printed = capsys.readouterr()
+    assert printed.err.count("neocog: ") == 1
+    assert own in printed.err
+    assert not list(here.glob("*.html"))
+
+
+def test_maps_lie_over_the_photograph(model, here):
+    Image.fromarray(np.full((90, 1200, 3), 70, np.uint8)).save(here / "wide.jpg")
+    assert main(["explain", model, "wide.jpg"]) == 0
+    photograph = structure_of("wide-explained.html")[0]["photograph"]
+    assert (photograph["height"], photograph["width"]) == (48, 640)
+    assert photograph["box"] == [0, 0, 1, 1]
+    assert photograph["src"].startswith("data:image/jpeg;base64,")
+
+
+def test_a_name_means_the_weights_that_are_installed_for_it(network, picture, capsys, monkeypatch):
+    found = neocog.pretrained.Pretrained(network, "lite", "a-package==1.0")
+    monkeypatch.setattr("neocog.loading.is_installed", lambda model: model == "lite")
+    monkeypatch.setattr("neocog.loading.open_pretrained", lambda model: found)
+    assert main(["explain", "lite", picture]) == 0
+    assert "Weights: a-package==1.0." in capsys.readouterr().err
+    structure, block = structure_of("picture-explained.html")
+    probabilities = network.predict_proba(DATA.test.images[3:4])[0]
+    np.testing.assert_allclose(numbers(structure["probabilities"], block), probabilities, rtol=1e-4)

@@ -1,10 +1,11 @@
-"""Which parts of an image speak for a class, by three methods.
+"""Which parts of an image speak for a class, a label or a number, by three methods.
 
     Grad-CAM           ReLU(Σ_k α_k A_k),  α_k = mean over places of ∂z/∂A_k
     gradient × input   Σ_c x_c · ∂z/∂x_c
     occlusion          how far the probability falls when a square of the image is covered
 
-z is the class's score, A a layer's maps, x the network's input. R. R. Selvaraju et al., "Grad-CAM"
+z is the class's or label's score, A a layer's maps, x the network's input. Of a network that gives
+numbers z is the number, and takes the place of the probability. R. R. Selvaraju et al., "Grad-CAM"
 (2017); A. Shrikumar et al., "Not just a black box" (2016); M. D. Zeiler and R. Fergus, "Visualizing
 and understanding convolutional networks" (2014).
 
@@ -12,19 +13,21 @@ Each map comes with its deletion and insertion curves (`faithfulness`); `chance`
 numbers to compare them with.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.answers import class_labels
 from neocog.engine.trainer import Trainer
 from neocog.errors import DataError
-from neocog.explanation.class_labels import class_labels
-from neocog.explanation.faithfulness import area_under, cover_color, faithfulness, is_large
+from neocog.explanation.effort import effort_for
+from neocog.explanation.faithfulness import area_under, cover_color, faithfulness
 from neocog.explanation.layer_names import unknown_layer
 from neocog.explanation.rendering import render_figure
+from neocog.losses import gives_numbers
 from neocog.network import Network
 from neocog.settings.optimizers import SGD
 from neocog.settings.training import TrainingSettings
@@ -43,6 +46,9 @@ __all__ = [
     "score_maps",
 ]
 
+# Bytes of covered images that are predicted together.
+_AT_ONCE = 4_000_000
+
 Floats = NDArray[np.float32]
 Images = NDArray[np.uint8]
 
@@ -54,13 +60,15 @@ class Attribution:
     Attributes:
         method: the name of the method.
         layer: the layer that it looks at; "image" for the image itself.
-        class_name: the class, or its number if it has no name.
+        class_name: the class, label or number, by its name; by its place if it has none.
         map: float32 [height, width] of the image; positive values speak for the class.
         deleted: the class's probability while the highest 0 %, 5 %, … 100 % of the pixels are
-            covered, float32 [21]; for a large network in steps of 10 %, [11].
+            covered, float32 [21]; for a large network in steps of 10 %, [11], or 20 %, [6].
         inserted: its probability while the same pixels are uncovered on a covered image.
         weights: α of Grad-CAM, float32 [channels of the layer]; None for other methods.
         small: the map of Grad-CAM in the layer's own size, float32; None for other methods.
+        of_number: whether `deleted` and `inserted` are of a number, and not of a probability, whose
+            areas go from 0 to 1.
     """
 
     method: str
@@ -71,6 +79,7 @@ class Attribution:
     inserted: Floats
     weights: Floats | None = None
     small: Floats | None = None
+    of_number: bool = False
 
     def __repr__(self) -> str:
         return (
@@ -81,12 +90,12 @@ class Attribution:
 
     @property
     def deletion(self) -> float:
-        """The area under `deleted`, by trapezoids: from 0 to 1, low for a good map."""
+        """The area under `deleted`, by trapezoids: low for a good map."""
         return area_under(self.deleted)
 
     @property
     def insertion(self) -> float:
-        """The area under `inserted`, by trapezoids: from 0 to 1, high for a good map."""
+        """The area under `inserted`, by trapezoids: high for a good map."""
         return area_under(self.inserted)
 
     def figure(self, image: Images, chance: "Attribution | None" = None) -> "Figure":
@@ -182,7 +191,12 @@ def gradient_times_input(
 
 
 def occlusion(
-    network: Network, image: Images, label: int, size: int | None = None, stride: int | None = None
+    network: Network,
+    image: Images,
+    label: int,
+    size: int | None = None,
+    stride: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Attribution:
     """How far the probability falls when a pixel is covered, as the mean over squares.
 
@@ -193,7 +207,8 @@ def occlusion(
         size: the side of a square in pixels; None for a quarter of the image's shorter side.
         stride: pixels from one square to the next; None for a quarter of `size`. For a network of
             more than 100 million multiply-adds it is half of it, rounded up, which takes some
-            fifty predictions.
+            fifty predictions; of more than 2 billion three quarters, which take half as many.
+        progress: told how many of the covered images are predicted, and how many there are.
 
     Raises:
         DataError: the size or the stride is below 1, or the stride larger than the size.
@@ -202,7 +217,8 @@ def occlusion(
     if size is None:
         size = max(1, min(height, width) // 4)
     if stride is None:
-        stride = -(-size // 2) if is_large(network) else max(1, size // 4)
+        apart = effort_for(network).apart
+        stride = max(1, size // 4) if apart == 1 else -(-apart * size // 4)
     pixels, step = as_whole(size), as_whole(stride)
     if pixels is None or step is None or not 1 <= step <= pixels:
         raise DataError(
@@ -211,17 +227,22 @@ def occlusion(
         )
     size, stride = min(pixels, max(height, width)), step
     tops, lefts = (_starts(side, size, stride) for side in (height, width))
-    covered = np.repeat(image[None], len(tops) * len(lefts), axis=0)
     color = cover_color(network)
     places = [(top, left) for top in tops for left in lefts]
-    for copy, (top, left) in zip(covered, places, strict=True):
-        copy[top : top + size, left : left + size] = color
     uncovered = network.predict_proba(image[None])[0, label]
-    falls = uncovered - network.predict_proba(covered)[:, label]
     total, times = np.zeros((2, height, width))
-    for fall, (top, left) in zip(falls, places, strict=True):
-        total[top : top + size, left : left + size] += fall
-        times[top : top + size, left : left + size] += 1
+    at_once = max(1, _AT_ONCE // image.size)
+    for first in range(0, len(places), at_once):
+        some = places[first : first + at_once]
+        covered = np.repeat(image[None], len(some), axis=0)
+        for copy, (top, left) in zip(covered, some, strict=True):
+            copy[top : top + size, left : left + size] = color
+        falls = uncovered - network.predict_proba(covered)[:, label]
+        for fall, (top, left) in zip(falls, some, strict=True):
+            total[top : top + size, left : left + size] += fall
+            times[top : top + size, left : left + size] += 1
+        if progress is not None:
+            progress(first + len(some), len(places))
     mean = (total / times).astype(np.float32)
     return _with_curves("occlusion", "image", network, image, label, mean)
 
@@ -245,7 +266,8 @@ def _with_curves(
     """The attribution that has this map, with its curves."""
     name = class_labels(network)[label]
     deleted, inserted = faithfulness(network, image, label, values)
-    return Attribution(method, layer, name, values, deleted, inserted, weights, small)
+    of_number = gives_numbers(network.loss)
+    return Attribution(method, layer, name, values, deleted, inserted, weights, small, of_number)
 
 
 def _starts(side: int, size: int, stride: int) -> list[int]:

@@ -1,7 +1,7 @@
 """Everything that a network computes for one image, layer by layer, as plain arrays."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.answers import class_labels
 from neocog.data.images import Dataset, as_dataset
 from neocog.data.picture import read_picture
 from neocog.engine.trainer import Trainer, check_images
@@ -23,16 +24,15 @@ from neocog.explanation.attribution import (
     occlusion,
     score_maps,
 )
-from neocog.explanation.class_labels import class_labels
 from neocog.explanation.filters import Filters, filters
 from neocog.explanation.layer_names import unknown_layer
+from neocog.explanation.objective import objective_of
 from neocog.explanation.rendering import render_figure, render_html
-from neocog.explanation.step import Step, probabilities_of, take_step
+from neocog.explanation.step import Step, take_step
 from neocog.explanation.trace import LayerExplanation, trace_layers
 from neocog.limits import require_memory
-from neocog.losses import check_classifier
+from neocog.losses import OUTPUT_OF, gives_numbers, probabilities_of
 from neocog.network import Network, check_network
-from neocog.reference import softmax
 from neocog.settings.optimizers import SGD, Adam, Optimizer
 from neocog.settings.training import TrainingSettings
 from neocog.validation import shown, whole
@@ -55,18 +55,28 @@ class Explanation:
     Attributes:
         network: a copy of the explained network; further training does not change it.
         image: uint8 [height, width, channels].
-        label: the number of the class that the image shows.
+        label: the number of the class that the image shows; of several labels or numbers that of
+            the one that is explained.
+        targets: t, what is true of each output, float32 [outputs]: 1 for a class or label that the
+            image has and 0 for others, or the true numbers; None if nobody said these.
         layers: by full name, in the order in which they run.
-        scores: the output of the last layer, float32 [classes].
-        probabilities: what the network predicts, softmax(scores / temperature), float32 [classes].
-        loss: the cross-entropy for the label, which training minimizes: without the temperature.
-        delta: δ = y − t, the gradient of the loss for the scores, float32 [classes].
+        scores: z, the output of the last layer, float32 [outputs].
+        probabilities: what the network predicts, as `Network.predict_proba` gives it, float32
+            [outputs]: softmax(z / temperature) of classes, σ(z / temperature) of several labels,
+            and of numbers z, which are no probabilities.
+        loss: what training minimizes, without the temperature: the cross-entropy for the label, the
+            mean binary cross-entropy of several labels, the mean squared error of numbers. Without
+            true numbers it is the explained number itself, so that the gradients are of that.
+        delta: δ, the gradient of the loss for the scores, float32 [outputs]: y − t of classes,
+            (y − t) / K of K labels, 2 (z − t) / K of K numbers, and without true numbers 1 for the
+            explained one and 0 for others.
         steps: one training step on this image with each optimizer: ``sgd`` and ``adam``.
     """
 
     network: Network
     image: NDArray[np.uint8]
     label: int
+    targets: Floats | None
     layers: Mapping[str, LayerExplanation]
     scores: Floats
     probabilities: Floats
@@ -77,7 +87,8 @@ class Explanation:
     def __repr__(self) -> str:
         return (
             f"<Explanation of an image {list(self.image.shape)} as {self.classes[self.label]!r}: "
-            f"probability={self.probabilities[self.label]:.4f}, loss={self.loss:.4g}, "
+            f"{'number' if self.of_numbers else 'probability'}="
+            f"{self.probabilities[self.label]:.4f}, loss={self.loss:.4g}, "
             f"{len(self)} layers>"
         )
 
@@ -94,13 +105,18 @@ class Explanation:
 
     @property
     def uncalibrated(self) -> Floats:
-        """y of δ = y − t, float32 [classes]: softmax(scores), without the temperature."""
-        return probabilities_of(self.delta, self.label, self.loss)
+        """y of δ, float32 [outputs]: `probabilities` without the temperature."""
+        return probabilities_of(self.network.loss, self.scores)
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes' names, or their numbers if they have none."""
+        """The outputs' names, of classes, labels or numbers; their numbers if they have none."""
         return class_labels(self.network)
+
+    @property
+    def of_numbers(self) -> bool:
+        """Whether the network gives numbers, and not probabilities."""
+        return gives_numbers(self.network.loss)
 
     # Attribution
 
@@ -126,18 +142,25 @@ class Explanation:
         maps = self.score_maps
         return gradient_times_input(self.network, self.image, self.label, maps)
 
-    def occlusion(self, size: int | None = None, stride: int | None = None) -> Attribution:
-        """How far the label's probability falls when a square of the image is covered.
+    def occlusion(
+        self,
+        size: int | None = None,
+        stride: int | None = None,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Attribution:
+        """How far the label's probability, or number, falls when a square is covered.
 
         Args:
             size: the square's side in pixels; None for a quarter of the image's shorter side.
-            stride: pixels from one square to the next; None for a quarter of `size`, or half of it
-                for a large network.
+            stride: pixels from one square to the next; None for a quarter of `size`, for a large
+                network half of it or three quarters.
+            progress: told how many of the covered images are predicted, and how many there are.
 
         Raises:
             DataError: the squares would leave pixels between them uncovered.
         """
-        return occlusion(self.network, self.image, self.label, size, stride)
+        return occlusion(self.network, self.image, self.label, size, stride, progress)
 
     @cached_property
     def chance(self) -> Attribution:
@@ -193,6 +216,7 @@ def explain(
     image: NDArray[np.uint8] | str | Path,
     label: int | str | None = None,
     *,
+    targets: NDArray[np.float32] | Sequence[float] | None = None,
     lr: float = 0.001,
     momentum: float = 0.9,
     adaptive_lr: float = 0.001,
@@ -208,22 +232,27 @@ def explain(
         image: uint8 [height, width, channels] of the network's input size, as an array, a Pillow
             image or a tensor; or the path of a picture file, which is scaled to that size.
         label: the class that the image shows, by number or name; None for the most probable one.
+            Of several labels or numbers it is the one to explain; None for the most probable label,
+            or the first number.
+        targets: what is true of each output, [outputs], where the network gives several labels (0
+            or 1, or between) or numbers. None for the labels that it gives and `label`; of numbers
+            the gradients are then those of the number itself, not of an error.
         lr: the learning rate of the SGD step.
         momentum: the momentum of the SGD step.
         adaptive_lr: the learning rate of the Adam step.
         on_compile: called with the number of kernels to compile, if there are any.
 
     Raises:
-        DataError: the image or the label does not fit the network.
+        DataError: the image, the label or the targets do not fit the network.
         ArchitectureError: the network has no parameters, or cannot be trained.
         NeocogError: the network gives NaN or infinite scores.
     """
     network = check_network(network).copy()  # so that nobody changes it meanwhile
-    check_classifier(network.loss, "Explaining")
     pixels = _pixels(network, image)
     chosen = _label(network, pixels, label)
+    objective = objective_of(network, pixels, chosen, targets, said=label is not None)
     optimizers: dict[str, Optimizer] = {"sgd": SGD(lr, momentum), "adam": Adam(adaptive_lr)}
-    # Four float32 arrays for each layer: its input, its output and the gradients of both.
+    # Its output and the gradient of that, in the trainer and as arrays, float32.
     numbers = sum(math.prod(shape) for shape in network.shapes.values())
     require_memory(16 * numbers, "Explaining this network", "Explain a smaller one.")
     state = network.state_dict()
@@ -236,9 +265,10 @@ def explain(
             state,
             network.preprocessing,
             pixels[None],
-            np.array([chosen]),
-            TrainingSettings(batch_size=1, optimizer=optimizer, threads=1),
+            objective.labels,
+            TrainingSettings(batch_size=1, optimizer=optimizer, threads=1, loss=objective.loss),
             unfused=True,
+            of_score=objective.of_score,
             on_compile=on_compile,
         )
         losses = trainer.run(np.zeros(1, np.int64))
@@ -251,19 +281,18 @@ def explain(
             gradients, loss = trainer.gradients(), float(losses[0])
             layers = trace_layers(network, trainer, before, gradients)
         steps[name] = take_step(network, trainer, optimizer, before, gradients, chosen, loss)
+        del trainer  # before there is another one: it is as large as all maps
     last = list(layers.values())[-1]
     # Copies, so that changing them does not change a layer's numbers.
     scores, delta = last.output.flatten(), last.output_gradient.flatten()
-    probabilities = probabilities_of(delta, chosen, loss)
-    if network.temperature != 1:
-        probabilities = softmax(scores.astype(np.float64), network.temperature).astype(np.float32)
     return Explanation(
         network=network,
         image=pixels,
         label=chosen,
+        targets=objective.targets,
         layers=layers,
         scores=scores,
-        probabilities=probabilities,
+        probabilities=probabilities_of(network.loss, scores, network.temperature),
         loss=loss,
         delta=delta,
         steps=steps,
@@ -280,16 +309,20 @@ def _pixels(network: Network, image: NDArray[np.uint8] | str | Path) -> NDArray[
 
 
 def _label(network: Network, pixels: NDArray[np.uint8], label: int | str | None) -> int:
-    """The class's number."""
+    """The output's number."""
     if label is None:
-        return int(network.predict(pixels[None], threshold=0)[0])
+        of_numbers = gives_numbers(network.loss)
+        return 0 if of_numbers else int(network.predict_proba(pixels[None])[0].argmax())
+    what, last = OUTPUT_OF[network.loss], network.output_shape[0] - 1
     names = network.classes or ()
     if isinstance(label, str):
         if label in names:
             return names.index(label)
-        known = ", ".join(names) if names else "only numbers, because its classes have no names"
+        unnamed = (
+            f"only numbers, because its {'classes' if what == 'class' else f'{what}s'} have no"
+        )
+        known = ", ".join(names) if names else f"{unnamed} names"
         hint = did_you_mean(label, names)
-        raise DataError(f"The network has no class {shown(label)}.{hint} Known: {known}.")
-    classes = network.output_shape[0]
-    wanted = f"a class, from 0 to {classes - 1}"
-    return whole("label", label, 0, classes - 1, wanted=wanted, error=DataError)
+        raise DataError(f"The network has no {what} {shown(label)}.{hint} Known: {known}.")
+    wanted = f"a {what}, from 0 to {last}"
+    return whole("label", label, 0, last, wanted=wanted, error=DataError)

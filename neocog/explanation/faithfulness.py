@@ -10,21 +10,13 @@ and a high insertion.
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.explanation.effort import effort_for
 from neocog.network import Network
-from neocog.summary import cost
 
-__all__ = ["area_under", "cover_color", "faithfulness", "is_large"]
+__all__ = ["area_under", "cover_color", "faithfulness"]
 
 Floats = NDArray[np.float32]
 Images = NDArray[np.uint8]
-
-# Multiply-adds of a network for which fewer predictions are made.
-_LARGE = 100_000_000
-
-
-def is_large(network: Network) -> bool:
-    """Whether a prediction takes so long that fewer are made."""
-    return cost(network).multiply_adds > _LARGE
 
 
 def cover_color(network: Network) -> Images:
@@ -47,9 +39,9 @@ def faithfulness(
 
     Returns:
         Two arrays, float32 [21], for 0 %, 5 %, … 100 % of the pixels. For a network of more than
-        100 million multiply-adds they are [11], for 0 %, 10 %, … 100 %.
+        100 million multiply-adds they are [11], for 0 %, 10 %, … 100 %, of more than 2 billion [6].
     """
-    steps = 10 if is_large(network) else 20
+    steps = effort_for(network).steps
     order = np.argsort(-values.reshape(-1), kind="stable")
     pixels = image.reshape(-1, image.shape[2])
     covered = np.broadcast_to(cover_color(network), pixels.shape)

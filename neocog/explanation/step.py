@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.answers import class_labels
 from neocog.engine.trainer import Trainer
 from neocog.errors import DataError, did_you_mean
-from neocog.explanation.class_labels import class_labels
 from neocog.explanation.rendering import render_figure
+from neocog.losses import gives_numbers, probabilities_of
 from neocog.network import Network
 from neocog.settings.optimizers import Optimizer
 from neocog.validation import shown
@@ -18,7 +19,7 @@ from neocog.validation import shown
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Step", "probabilities_of", "take_step"]
+__all__ = ["Step", "take_step"]
 
 Floats = NDArray[np.float32]
 
@@ -34,13 +35,14 @@ class Step:
         state: the optimizer's state after the step, as ``conv1.weight.velocity``; it was zero
             before.
         after: the parameters after the step.
-        probabilities: of the classes after the step, without the network's temperature, float32
-            [classes].
-        loss: the cross-entropy after the step.
-        label: the number of the class that the step trains for.
-        classes: the classes' names, or their numbers if they have none.
+        probabilities: after the step, without the network's temperature, float32 [outputs]; of a
+            network that gives numbers these.
+        loss: the loss after the step.
+        label: the number of the class that the step trains for, or of the explained output.
+        classes: the outputs' names, or their numbers if they have none.
         probabilities_before: the same before the step.
-        loss_before: the cross-entropy before the step.
+        loss_before: the loss before the step.
+        of_numbers: whether the network gives numbers, and not probabilities.
     """
 
     optimizer: Optimizer
@@ -54,6 +56,7 @@ class Step:
     classes: tuple[str, ...]
     probabilities_before: Floats
     loss_before: float
+    of_numbers: bool
 
     def __repr__(self) -> str:
         losses = f"loss {self.loss_before:.4g} → {self.loss:.4g}"
@@ -94,16 +97,16 @@ def take_step(
         optimizer: that made the step.
         before: the parameters before the step.
         gradients: of the loss, by parameter.
-        label: the number of the image's class.
+        label: the number of the image's class, or of the explained output.
         loss_before: the loss of the first step.
     """
     state, after = trainer.optimizer_state(), trainer.parameters()
-    probabilities_before = _probabilities(trainer, label, loss_before)
+    probabilities_before = _probabilities(network, trainer)
     # Numbers may overflow after the step. Then the trainer stops and gives no loss.
     loss = float(next(iter(trainer.run(np.zeros(1, np.int64))), np.nan))
     probabilities = np.full_like(probabilities_before, np.nan)
     if np.isfinite(loss):
-        probabilities = _probabilities(trainer, label, loss)
+        probabilities = _probabilities(network, trainer)
     return Step(
         optimizer=optimizer,
         before=before,
@@ -116,20 +119,11 @@ def take_step(
         classes=class_labels(network),
         probabilities_before=probabilities_before,
         loss_before=loss_before,
+        of_numbers=gives_numbers(network.loss),
     )
 
 
-def _probabilities(trainer: Trainer, label: int, loss: float) -> Floats:
-    """The probabilities of the classes in the latest run, which had this loss."""
+def _probabilities(network: Network, trainer: Trainer) -> Floats:
+    """What the latest run predicts, without the network's temperature."""
     (maps,) = trainer.maps(last=True).values()
-    return probabilities_of(maps["output_gradient"], label, loss)
-
-
-def probabilities_of(delta: Floats, label: int, loss: float) -> Floats:
-    """The probabilities y of δ = y − t.
-
-    The label's is computed as exp(−loss), because δ + 1 rounds a small one away.
-    """
-    probabilities: Floats = delta.reshape(-1).copy()
-    probabilities[label] = np.exp(-loss)
-    return probabilities
+    return probabilities_of(network.loss, maps["output"].reshape(-1))

@@ -20,7 +20,7 @@ Looking, by GET:
 
     /                       the page; /?token=… leads there and sets the cookie
     /api/state              the state, and what never changes as "network": name, input_shape,
-                            classes, parameters {name: shape}, data or null, and limits
+                            resize, classes, parameters {name: shape}, data or null, and limits
                             {batch_size, rate, weight}, the largest values. data is {name, train,
                             held_out, part}: two numbers of images, and which part the held-out
                             ones are, "test" or "validation"
@@ -30,6 +30,10 @@ Looking, by GET:
     /api/explanation        the explanation of the picture with the current parameters: binary, what
                             `neocog.explanation.page.pack` packs, and "live": {steps, picture}.
                             While training runs, without attributions and top activations
+    /api/channel            ?layer=conv1&channel=3&output=0: what a channel, or an output of a
+                            linear layer, of the latest explanation is shown with: binary; layers
+                            {name: {array: place with "rows"}}, serial. An explanation that is
+                            "partial" has only some channels; its "serial" says which one it is
     /api/batch              the latest training step: binary; steps, indices, labels, loss,
                             images {png: "data:…", shown, columns, height, width}, gradients
                             {parameter: {shape, norm, values: place or null above 20,000 numbers}}
@@ -43,7 +47,8 @@ Acting, by POST:
                             {"move": "next" | "previous" | "random"}
     /api/upload             an image file, Content-Type image/…, at most 20 MiB; one is decoded at
                             a time
-    /api/label              {"label": "cat" | 3 | null}, null for the most probable class
+    /api/label              {"label": "cat" | 3 | null}, null for the most probable class;
+                            of several labels or numbers the one to explain
     /api/training           any of {"rate": 0.01, "momentum": 0.9, "batch_size": 4}
     /api/training/start     {}
     /api/training/pause     {}
@@ -55,7 +60,7 @@ Acting, by POST:
                             binary, {map: place of [1, height, width], picture, by}
     /api/weight             {"name": "conv1.weight", "index": [0, 0, 1, 1], "value": 0.5}; result
                             {name, index, old, value, before, after}, the last two being
-                            probabilities
+                            probabilities, or numbers
     /api/weight/back        {}: undoes the latest change of a weight, with the same result. After
                             training or a reset, earlier changes cannot be undone
 
@@ -65,7 +70,8 @@ The state:
     version         grows with each change
     picture         number (grows with each new picture or label), source ("test" or "validation"
                     for an image of the data, "upload" or "none"), index, label or null
-    prediction      probabilities, and steps, how many the parameters were trained for
+    prediction      probabilities (numbers, of a network that gives these), and steps, how many the
+                    parameters were trained for
     training        running, steps, epoch, rate, momentum, batch_size, has_batch; null without data
     curve           number, count, last. One point more under the same number: append `last`.
                     Otherwise get /api/curve

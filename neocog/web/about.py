@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from neocog.answers import class_labels
 from neocog.data import Data
-from neocog.explanation.class_labels import class_labels
+from neocog.losses import OUTPUT_OF
 from neocog.network import Network
 
 __all__ = ["MOST_BATCH", "MOST_RATE", "MOST_WEIGHT", "about", "largest_batch"]
@@ -32,6 +33,8 @@ def about(network: Network, data: Data | None, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "input_shape": list(network.input_shape),
+        "resize": network.preprocessing.resize.mode,
+        "kind": OUTPUT_OF[network.loss],
         "classes": list(class_labels(network)),
         "parameters": {k: list(v) for k, v in network.parameter_shapes.items()},
         "data": of_data,

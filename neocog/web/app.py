@@ -25,7 +25,7 @@ from neocog.web.actions import ACTIONS
 from neocog.web.door import LOCKED, leading_to
 from neocog.web.entrance import Entrance, content_type
 from neocog.web.explorer import Explorer
-from neocog.web.fields import read_json
+from neocog.web.fields import asked_channel, read_json
 from neocog.web.page import page, policy
 from neocog.web.session import Session
 from neocog.web.stream import Stream
@@ -70,6 +70,10 @@ def make_app(session: Session, guard: Guard, access: Access, bodies: Bodies) -> 
 
         return answer
 
+    async def channel(request: Request) -> Response:
+        asked = asked_channel(request.query_params)
+        return _response(await _done(session.ask(lambda it: it.explanations.channel(*asked))))
+
     def act(read: Callable[[Request], Awaitable[Asked]]) -> Endpoint:
         async def answer(request: Request) -> Response:
             what = await read(request)  # the body is gone then: the explorer may take long
@@ -82,8 +86,8 @@ def make_app(session: Session, guard: Guard, access: Access, bodies: Bodies) -> 
 
     async def picture(request: Request) -> Asked:
         async with bodies.read(request.scope, request.receive, MOST_PICTURE) as content:
-            image = await _done(session.decode(content))
-        return lambda explorer: explorer.show(lambda picture: picture.upload(image))
+            image, photograph = await _done(session.decode(content))
+        return lambda explorer: explorer.show(lambda picture: picture.upload(image, photograph))
 
     def fields(of: Callable[[dict[str, Any]], Asked]) -> Callable[[Request], Awaitable[Asked]]:
         async def read(request: Request) -> Asked:
@@ -102,6 +106,7 @@ def make_app(session: Session, guard: Guard, access: Access, bodies: Bodies) -> 
             _route("/api/state", state),
             _route("/api/events", Stream(session.events)),
             _route("/api/explanation", look(Explorer.explanation)),
+            _route("/api/channel", channel),
             _route("/api/batch", look(Explorer.batch)),
             _route("/api/curve", look(Explorer.curve)),
             _route("/api/model.safetensors", model),

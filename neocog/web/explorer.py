@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data import Data
+from neocog.data import Data, Dataset
 from neocog.engine import useful_threads
 from neocog.errors import NeocogError, TrainingDivergedError
 from neocog.explanation.page.message import Block, message, to_json
@@ -47,6 +47,7 @@ class Explorer:
             are none.
         name: the network's name.
         events: told of the new state after each change.
+        pictures: to show what activates the filters; None for those of the data.
         threads: worker threads, at most one a core; None for as many as are available.
         seed: of the first parameters and of the order of the images.
         away: seconds without a listener after which training pauses.
@@ -60,6 +61,7 @@ class Explorer:
         name: str,
         events: Events,
         *,
+        pictures: Dataset | None = None,
         threads: int | None = None,
         seed: int = 0,
         away: float = 5.0,
@@ -93,7 +95,7 @@ class Explorer:
             part, images = data.held_out
             tested = first_images(network, images)
             self._pace = TrainingPace(network, self._training, tested, self._threads, clock)
-        self._explanation = LiveExplanation(network, data)
+        self.explanations = LiveExplanation(network, data, pictures)
         self._picture = Picture(network, images, part)
         self._predict()
         self._changed()
@@ -162,8 +164,8 @@ class Explorer:
         steps = 0 if self._training is None else self._training.steps
         training = self._pace is not None and self._pace.is_on
         first = "Preparing the explanation (its kernels are compiled the first time) …"
-        with self._status.during(first if self._explanation.is_first else None):
-            return self._explanation.of(self._picture, self._loads, steps, training)
+        with self._status.during(first if self.explanations.is_first else None):
+            return self.explanations.of(self._picture, self._loads, steps, training)
 
     def batch(self) -> bytes:
         """The images and gradients of the latest step, as a binary message."""
@@ -312,7 +314,7 @@ class Explorer:
         else:
             initialize_for_training(self.network, seed)
         if self._training is not None and self._pace is not None:
-            self._training.restart(seed or 0)
+            self._training.restart(seed or 0, new=seed is not None)
             self._pace.restart()
         self._status.clear()
         self._changes = []

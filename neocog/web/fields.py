@@ -13,7 +13,7 @@ from neocog.http.refusal import RefusedError
 from neocog.validation import shown
 from neocog.web.about import MOST_WEIGHT
 
-__all__ = ["listed", "number", "only", "read_json", "text", "told", "whole"]
+__all__ = ["asked_channel", "listed", "number", "only", "read_json", "text", "told", "whole"]
 
 Body = Mapping[str, Any]
 
@@ -66,6 +66,19 @@ def number(body: Body, key: str, low: float, high: float, *, below: bool = False
         end = f"and below {written(high)}" if below else f"to {written(high)}"
         raise RefusedError(f"{key} (={told(value)}) must be a number from {written(low)} {end}.")
     return float(value)  # type: ignore[arg-type]
+
+
+def asked_channel(query: Mapping[str, str]) -> tuple[str, int, int]:
+    """The layer, the channel and the output in an address's query; without numbers they are 0."""
+    if "layer" not in query:
+        raise RefusedError("layer is missing: name one, as in ?layer=conv1&channel=3.")
+    found = []
+    for key in ("channel", "output"):
+        value = query.get(key, "0")
+        if not (value.isascii() and value.isdecimal()) or len(value) > 9:
+            raise RefusedError(f"{key} (={shown(value)}) must be a whole number.")
+        found.append(int(value))
+    return query["layer"], found[0], found[1]
 
 
 def text(body: Body, key: str, *choices: str) -> str:

@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.answers import class_labels
 from neocog.data.images import Dataset
-from neocog.explanation.class_labels import class_labels
+from neocog.explanation.photograph import Photograph
 from neocog.http.refusal import RefusedError
+from neocog.losses import OUTPUT_OF
 from neocog.network import Network
 from neocog.validation import shown
 
@@ -24,7 +26,10 @@ class Picture:
 
     Attributes:
         image: uint8 [height, width, channels].
-        label: the number of its class; None for the most probable one.
+        label: the number of its class, or of the label or number to explain; None for the most
+            probable one, or the first number.
+        targets: what is true of each output, float32 [outputs], where the data say that; else None.
+        photograph: that an uploaded image is from; None for others.
         number: grows with each new image or label.
     """
 
@@ -42,6 +47,8 @@ class Picture:
         self, image: NDArray[np.uint8], source: str, index: int | None, label: int | None
     ) -> None:
         self.image, self._source, self._index, self.label = image, source, index, label
+        self.targets: NDArray[np.float32] | None = None
+        self.photograph: Photograph | None = None
         self.number += 1
 
     def state(self) -> dict[str, Any]:
@@ -61,13 +68,15 @@ class Picture:
         return self._images
 
     def choose(self, index: int) -> None:
-        """Take a held-out image of the data, with its label."""
+        """Take a held-out image of the data, with its label or targets."""
         data = self._needed_images()
         if not 0 <= index < len(data):
             raise RefusedError(
                 f"index (={index}) must be a {self._part} image, from 0 to {len(data) - 1}."
             )
-        self._show(data.images[index], self._part, index, int(data.labels[index]))
+        label = data.labels[index]
+        self._show(data.images[index], self._part, index, None if label.ndim else int(label))
+        self.targets = label if label.ndim else None
 
     def move(self, where: str) -> None:
         """Take the ``next``, the ``previous`` or a ``random`` held-out image."""
@@ -80,12 +89,18 @@ class Picture:
             index = (self._index + (1 if where == "next" else -1)) % count
         self.choose(index)
 
-    def upload(self, image: NDArray[np.uint8]) -> None:
-        """Take an image of the user's own, of the network's input shape, without a label."""
+    def upload(self, image: NDArray[np.uint8], photograph: Photograph | None = None) -> None:
+        """Take an image of the user's own, without a label.
+
+        Args:
+            image: of the network's input shape.
+            photograph: that it is from, if there is one.
+        """
         self._show(image, "upload", None, None)
+        self.photograph = photograph
 
     def set_label(self, label: object) -> None:
-        """Set the label: a class's name or number, or None for the most probable class."""
+        """Set the label, or the output to explain: its name or number, or None as in `label`."""
         names = class_labels(self._network)
         if isinstance(label, str) and label in names:
             self.label = names.index(label)
@@ -95,5 +110,6 @@ class Picture:
             self.label = label
         else:
             listed = ", ".join(names[:20]) + (" …" if len(names) > 20 else "")
-            raise RefusedError(f"There is no class {shown(label)}. Known: {listed}.")
+            what = OUTPUT_OF[self._network.loss]
+            raise RefusedError(f"There is no {what} {shown(label)}. Known: {listed}.")
         self.number += 1

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from neocog.data import Data
 from neocog.data.picture import read_picture
+from neocog.explanation.page.bounds import MOST_PHOTOGRAPH_SIDE
+from neocog.explanation.photograph import Photograph, read_photograph
 from neocog.network import Network
 from neocog.web.events import Events
 from neocog.web.explorer import Explorer
@@ -52,12 +54,20 @@ class Session:
         """Run a function of the explorer between two training steps."""
         return self._worker.ask(lambda: what(self._explorer))
 
-    def decode(self, content: bytes) -> "Future[NDArray[np.uint8]]":
-        """Decode a picture's file as the network's input, beside the training, one at a time."""
+    def decode(self, content: bytes) -> "Future[tuple[NDArray[np.uint8], Photograph]]":
+        """Decode a picture's file, beside the training, one at a time.
+
+        Returns:
+            The network's input, and the photograph itself.
+        """
         channels, height, width = self.about["input_shape"]
-        return self._decoder.ask(
-            lambda: read_picture(content, (channels, height, width), self._resize)
-        )
+        shape = channels, height, width
+
+        def decoded() -> tuple[NDArray[np.uint8], Photograph]:
+            image = read_picture(content, shape, self._resize)
+            return image, read_photograph(content, shape, self._resize, MOST_PHOTOGRAPH_SIDE)
+
+        return self._decoder.ask(decoded)
 
     def close(self, seconds: float = 3.0) -> bool:
         """End training and all streams of events; whether training ended within `seconds`."""

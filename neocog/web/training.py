@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from neocog.data.images import Dataset
 from neocog.errors import TrainingDivergedError
 from neocog.formats.checkpoint import Checkpoint
+from neocog.losses import gives_numbers
 from neocog.network import Network
 from neocog.settings.codec import to_plain
 from neocog.settings.optimizers import SGD
@@ -50,6 +51,9 @@ class Snapshot:
 class Training:
     """SGD with momentum, whose rate, momentum and batch size can change at any step.
 
+    It minimizes what the network was trained by, and learns numbers standardized: less their mean,
+    over their deviation.
+
     With the same first weights and the same seed, its steps are those of `neocog.fit`, bit for bit.
     The network itself only changes in `settle`.
 
@@ -88,13 +92,25 @@ class Training:
             optimizer=_OPTIMIZER,
             seed=seed,
             threads=threads,
+            loss=network.loss,
+            standardize_targets=gives_numbers(network.loss),
         )
         self.restart(seed)
 
-    def restart(self, seed: int) -> None:
-        """Start over with the network's parameters, without a velocity."""
+    def restart(self, seed: int, *, new: bool = False) -> None:
+        """Start over with the network's parameters, without a velocity.
+
+        Args:
+            seed: of the order of the images.
+            new: whether the parameters were just drawn, so that they are in no units yet, and are
+                put in those of the targets, as by `fit`.
+        """
+        if new:
+            stream = self._network.trained
+            self._network.load_state_dict(self._run.scale.outer(self._network.state_dict()))
+            self._network.trained = stream
         self._settings = replace(self._settings, seed=seed)
-        self._run = self._new_run()
+        self._run: TrainingRun = self._new_run()
         self.steps = 0
         self._begin()
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.images import Dataset, mixed
+from neocog.losses import gives_numbers, has_targets
 from neocog.network import Network
 from neocog.summary import cost
 from neocog.web.curve import Curve, Point
@@ -122,10 +123,16 @@ class TrainingPace:
         return losses
 
     def _accuracy(self) -> float | None:
-        if len(self._test) == 0:
+        """The part of the classes, or of all labels, that are right; None of numbers."""
+        labels, network = self._test.labels, self._network
+        if len(labels) == 0 or gives_numbers(network.loss):
             return None
-        found = self._network.predict(self._test.images, threshold=0, threads=self._threads)
-        return float((found == self._test.labels).mean())
+        several = has_targets(network.loss)  # which have the network's own threshold
+        found = network.predict(
+            self._test.images, threshold=None if several else 0, threads=self._threads
+        )
+        labels = labels >= 0.5 if several else labels
+        return float((found == labels).mean())
 
     def _begin_point(self) -> None:
         self._losses: list[NDArray[np.float64]] = []

@@ -1,7 +1,14 @@
-"""The explorer in a real browser: numbers that are refused, and changes that are taken back."""
+"""The explorer in a real browser: numbers that are refused, changes that are taken back, and what
+becomes of uploaded pictures.
+"""
 
 import numpy as np
+import pytest
 from explorer_pages import wait_for
+from exploring import served
+
+import neocog
+from neocog.preprocessing import RESIZE_MODES, Preprocessing, Resize
 
 
 def refusal(open_, words):
@@ -107,3 +114,17 @@ def test_new_weights_can_be_taken_back(tab, address, server):
     wait_for(open_, "() => /^2 steps,/.test(document.querySelector('.progress').textContent)")
     for name, value in server.weights().items():
         np.testing.assert_array_equal(value, trained[name])
+
+
+@pytest.mark.parametrize("mode", RESIZE_MODES)
+def test_it_says_what_becomes_of_a_picture(tab, mode):
+    net = neocog.Network(input_shape=(3, 6, 5), flatten=neocog.Flatten(), fc=neocog.Linear(90, 3))
+    net.initialize(0)
+    net.preprocessing = Preprocessing(resize=Resize(mode))
+    said = {
+        "stretch": "All of it is scaled to 6 × 5 pixels, whatever its shape.",
+        "crop": "It is scaled, and its middle of 6 × 5 pixels is taken.",
+        "letterbox": "All of it is scaled to fit into 6 × 5 pixels; the rest is filled.",
+    }
+    with served(net, None) as page:
+        assert said[mode] in tab(page.address, ready=".upload").page.locator("body").inner_text()

@@ -50,7 +50,7 @@ def test_a_camera_s_whole_frame_is_looked_at(tab, address, server):
         "() => document.querySelector('[aria-label=\"number of a test image\"]').value === ''",
     )
     structure, block = server.binary("/api/explanation")
-    pixels = at(structure["pixels"], block)
+    pixels = 127.5 * (at(structure["layers"][0]["output"], block) + 1)
     across = pixels[:, 16]
     colors = [[int(c > 128) for c in across[:, column]] for column in (3, 12, 20, 28)]
     assert colors == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 1]]

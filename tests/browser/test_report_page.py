@@ -173,6 +173,22 @@ def test_the_curves_tell_their_numbers_under_the_pointer(tab, report):
     assert rows[2].split("\t") == ["3", "0.5714", "0.6714", "85.7\u00a0%", "0.03333", "1.5 s"]
 
 
+@pytest.mark.parametrize(
+    ("accuracies", "lowest"), [((1.0, 1.0), "90"), ((0.5, 1.0), "50"), ((0.0, 0.0), "0")]
+)
+def test_the_axis_of_accuracies(tab, tmp_path, accuracies, lowest):
+    epochs = [Epoch(n, 1.0, 1.0, 0.1, 1.0, one) for n, one in enumerate(accuracies, 1)]
+    path = tmp_path / "report.html"
+    write_report(path, title="sure", history=History([], epochs, steps=2))
+    open_ = tab(path.as_uri(), ready="section")
+    drawing = open_.page.locator(".chart[aria-label^=accuracy]")
+    labels = drawing.locator("text").all_text_contents()
+    percents = [text.removesuffix("\u00a0%") for text in labels if text.endswith("%")]
+    assert percents[0] == lowest
+    assert percents[-1] == "100" or not any(accuracies)
+    assert max(map(float, percents)) <= 100
+
+
 def test_changed_settings_are_first_and_beside_their_defaults(tab, report):
     open_ = tab(report[0], ready="section")
     rows = open_.page.locator("#settings ~ .card tbody tr").all_inner_texts()
@@ -187,11 +203,16 @@ def test_every_mistake_has_its_picture_and_what_speaks_for_both_classes(tab, rep
     assert open_.page.locator(".mistakes.mapped > li").count() == min(12, wrong)
     painted = open_.page.eval_on_selector_all(
         ".mistakes .veil",
-        "all => all.map((c) => c.getContext('2d').getImageData(0, 0, c.width, c.height)"
-        ".data.some((n) => n))",
+        "all => all.map((c) => [c.closest('figure').innerText.split(',')[0], "
+        "c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((n) => n)])",
     )
-    assert len(painted) == 2 * min(12, wrong)
-    assert all(painted)
+    occluded = [there for method, there in painted if method == "occlusion"]
+    grad_cams = [there for method, there in painted if method == "Grad-CAM"]
+    assert len(occluded) == 2 * min(12, wrong)
+    assert all(occluded)
+    # Grad-CAM leaves out what speaks against a class, which may be all that there is.
+    assert len(grad_cams) == 2 * min(24, wrong)
+    assert any(grad_cams)
 
 
 def test_pairs_of_many_classes_open_their_pictures(tab, many):

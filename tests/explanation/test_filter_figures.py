@@ -22,7 +22,8 @@ def test_attribution(explanations, name, method):
     np.testing.assert_array_equal(map_, found.map)
     expected = [found.deleted, found.inserted]
     title = said(figure)
-    says = f"Mean probability while pixels are covered, reddest first: {digits(found.deletion)}"
+    says = f"Mean probability of {found.class_name} while pixels are covered, reddest first: "
+    says += digits(found.deletion)
     if chance is not None:
         expected += [chance.deleted, chance.inserted]
         says += f" ({digits(chance.deletion)} in random order)"

@@ -34,9 +34,9 @@ def test_the_explanation_is_that_of_the_parameters_of_now(page, network):
 def test_the_explanation_of_one_state_is_made_once(page, monkeypatch):
     calls = []
 
-    def counted(*arguments):
+    def counted(*arguments, **named):
         calls.append(arguments)
-        return explain(*arguments)
+        return explain(*arguments, **named)
 
     monkeypatch.setattr(live_explanation, "explain", counted)
     first = page.get("/api/explanation")

@@ -23,6 +23,7 @@ def test_at_first_it_shows_the_first_test_image(page, network):
     about = state["network"]
     assert about["name"] == "simple-cnn"
     assert about["input_shape"] == [3, 32, 32]
+    assert about["resize"] == "stretch"
     assert about["classes"] == list(DATA.classes)
     assert about["data"] == {
         "name": "shapes",

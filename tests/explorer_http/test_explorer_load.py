@@ -84,6 +84,7 @@ def test_bodies_are_gone_while_the_explorer_is_asked(monkeypatch):
 
     image = np.zeros((32, 32, 3), np.uint8)
     monkeypatch.setattr("neocog.web.session.read_picture", lambda it, *_: read.append(it) or image)
+    monkeypatch.setattr("neocog.web.session.read_photograph", lambda *_: None)
     with served(neocog.models.simple_cnn(), None) as page:
         monkeypatch.setattr("neocog.web.session.Session.ask", ask)
         threads = [threading.Thread(target=page.upload, args=(bytes(n),)) for n in (9, 99, 2**20)]
@@ -111,6 +112,7 @@ def test_a_picture_is_decoded_while_others_are_answered(monkeypatch):
         return np.zeros((32, 32, 3), np.uint8)
 
     monkeypatch.setattr("neocog.web.session.read_picture", read)
+    monkeypatch.setattr("neocog.web.session.read_photograph", lambda *_: None)
     with served(neocog.models.simple_cnn(), shapes(0, 8, 2)) as page:
         found = []
         threads = [

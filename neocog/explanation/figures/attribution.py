@@ -30,7 +30,7 @@ __all__ = ["draw_attribution"]
 def draw_attribution(
     attribution: Attribution, image: NDArray[np.uint8], chance: Attribution | None = None
 ) -> "Figure":
-    """Draw the image, the map over it, and the probability while pixels are covered."""
+    """Draw the image, the map over it, and the probability or number while pixels are covered."""
     figure = new_figure(10.5, 3.9, _title(attribution, chance))
     plain, over, curves = figure.subplots(1, 3, width_ratios=[1, 1.13, 1.4])
     draw_image(plain, image)
@@ -48,9 +48,9 @@ def draw_attribution(
     for one, line, order in both:
         curves.plot(pixels, one.deleted, line, color=INK, lw=1.6, label=f"covered, {order}")
         curves.plot(pixels, one.inserted, line, color=GREEN, lw=1.6, label=f"uncovered, {order}")
-    curves.set(xlim=(0, 100), ylim=(0, 1.02))
+    curves.set(xlim=(0, 100), ylim=None if attribution.of_number else (0, 1.02))
     curves.set_xlabel("% of the pixels", fontsize=SMALL)
-    curves.set_title(f"probability of {attribution.class_name}", fontsize=SMALL)
+    curves.set_title(_measured(attribution), fontsize=SMALL)
     curves.legend(fontsize=7, frameon=False)
     simplify_axes(curves)
     return figure
@@ -65,6 +65,11 @@ def _title(attribution: Attribution, chance: Attribution | None) -> str:
         insertion += f" ({number(chance.insertion)} in random order)"
     return (
         f"Where {attribution.method} of {where} finds evidence for {attribution.class_name}.\n"
-        f"Mean probability while pixels are covered, reddest first: {deletion}; "
+        f"Mean {_measured(attribution)} while pixels are covered, reddest first: {deletion}; "
         f"while they are uncovered: {insertion}."
     )
+
+
+def _measured(attribution: Attribution) -> str:
+    of = attribution.class_name
+    return of if attribution.of_number else f"probability of {of}"

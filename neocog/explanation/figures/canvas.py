@@ -30,6 +30,7 @@ __all__ = [
     "largest_magnitude",
     "new_figure",
     "number",
+    "output",
     "percent",
     "simplify_axes",
     "strongest",
@@ -138,6 +139,11 @@ def simplify_axes(axes: Any, *without: str) -> None:
 def number(value: Any) -> str:
     """A number with three significant digits, and a true minus sign."""
     return f"{float(value):#.3g}".rstrip(".").replace("-", "−")
+
+
+def output(value: Any, of_numbers: bool) -> str:
+    """What a network gives: a number as it is, or a probability as a percentage."""
+    return f"{float(value):.6g}".replace("-", "−") if of_numbers else percent(value)
 
 
 def percent(value: Any) -> str:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.answers import text_of
 from neocog.explanation.explanation import Explanation
 from neocog.explanation.figures.canvas import (
     COLD,
@@ -22,6 +23,7 @@ from neocog.explanation.figures.canvas import (
 from neocog.explanation.figures.probabilities import draw_probabilities
 from neocog.explanation.rendering import render_figure
 from neocog.explanation.trace import LayerExplanation
+from neocog.losses import has_targets
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,7 +46,11 @@ def draw_explanation(explanation: Explanation) -> "Figure":
     image, probabilities = left.subplots(2, 1)
     draw_image(image, explanation.image)
     draw_probabilities(
-        probabilities, explanation.classes, explanation.probabilities, explanation.label
+        probabilities,
+        explanation.classes,
+        explanation.probabilities,
+        explanation.label,
+        of_numbers=explanation.of_numbers,
     )
     axes = right.subplots(rows, columns, squeeze=False)
     for one, layer in zip(axes.flat, layers, strict=False):
@@ -92,15 +98,22 @@ def _mosaic(maps: Floats) -> Floats:
 
 
 def _title(explanation: Explanation) -> str:
-    classes, probabilities = explanation.classes, explanation.probabilities
-    label, best = explanation.label, int(probabilities.argmax())
+    loss = f" The loss is {number(explanation.loss)}." if explanation.targets is not None else ""
+    return (
+        f"{_prediction(explanation)}.{loss}\n"
+        f"From left to right: the outputs of its {len(explanation) - 1} layers, of each the maps "
+        f"that matter most for the {'loss' if loss else 'number'}. Red is positive, blue negative."
+    )
+
+
+def _prediction(explanation: Explanation) -> str:
+    network, classes = explanation.network, explanation.classes
+    probabilities, label = explanation.probabilities, explanation.label
+    if has_targets(network.loss):
+        answer = text_of(probabilities, classes, network.loss, network.threshold)
+        return f"The network gives {answer}; explained is {classes[label]}"
+    best = int(probabilities.argmax())
     prediction = f"The network predicts {classes[best]} ({percent(probabilities[best])})"
     if best == label:
-        prediction += ", which is the label"
-    else:
-        prediction += f"; the label is {classes[label]} ({percent(probabilities[label])})"
-    return (
-        f"{prediction}. The loss is {number(explanation.loss)}.\n"
-        f"From left to right: the outputs of its {len(explanation) - 1} layers, of each the maps "
-        "that matter most for the loss. Red is positive, blue negative."
-    )
+        return f"{prediction}, which is the label"
+    return f"{prediction}; the label is {classes[label]} ({percent(probabilities[label])})"

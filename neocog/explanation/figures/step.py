@@ -15,7 +15,7 @@ from neocog.explanation.figures.canvas import (
     largest_magnitude,
     new_figure,
     number,
-    percent,
+    output,
     simplify_axes,
     strongest,
 )
@@ -39,7 +39,13 @@ def draw_step(step: Step, parameter: str) -> "Figure":
     """
     if not np.isfinite(step.loss):
         figure = new_figure(7, 3.6, _title(step, parameter))
-        draw_probabilities(figure.subplots(), step.classes, step.probabilities_before, step.label)
+        draw_probabilities(
+            figure.subplots(),
+            step.classes,
+            step.probabilities_before,
+            step.label,
+            of_numbers=step.of_numbers,
+        )
         return figure
     kernel = step.before[parameter].ndim == 4
     figure = new_figure(11.5 if kernel else 10, 4.0, _title(step, parameter))
@@ -47,7 +53,12 @@ def draw_step(step: Step, parameter: str) -> "Figure":
     left, right = halves
     (_draw_kernel if kernel else _draw_changes)(left, step, parameter)
     draw_probabilities(
-        right.subplots(), step.classes, step.probabilities, step.label, step.probabilities_before
+        right.subplots(),
+        step.classes,
+        step.probabilities,
+        step.label,
+        step.probabilities_before,
+        of_numbers=step.of_numbers,
     )
     return figure
 
@@ -119,13 +130,15 @@ def _title(step: Step, parameter: str) -> str:
     if not np.isfinite(step.loss):
         return (
             f"One step of {optimizer} from a loss of {number(step.loss_before)}. Numbers overflow "
-            "after it, so that there is no new loss. Shown: the probabilities before the step."
+            "after it, so that there is no new loss. Shown: what it gave before the step."
         )
     name, label = step.classes[step.label], step.label
-    before, after = percent(step.probabilities_before[label]), percent(step.probabilities[label])
+    before = output(step.probabilities_before[label], step.of_numbers)
+    after = output(step.probabilities[label], step.of_numbers)
+    what = name if step.of_numbers else f"the probability of {name}"
     change = np.abs(step.after[parameter] - step.before[parameter]).max()
     return (
         f"One step of {optimizer} takes the loss from {number(step.loss_before)} to "
-        f"{number(step.loss)}, and the probability of {name} from {before} to {after}.\n"
+        f"{number(step.loss)}, and {what} from {before} to {after}.\n"
         f"{parameter} changes by at most {number(change)}."
     )

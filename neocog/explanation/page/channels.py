@@ -2,12 +2,10 @@
 
 import numpy as np
 
+from neocog.explanation.page.bounds import MOST_SHOWN
 from neocog.explanation.trace import LayerExplanation
 
-__all__ = ["MOST_SHOWN", "shown_channels"]
-
-#: Channels that are shown of a layer that has more.
-MOST_SHOWN = 16
+__all__ = ["shown_channels"]
 
 
 def shown_channels(layer: LayerExplanation, most: int = MOST_SHOWN) -> list[int]:

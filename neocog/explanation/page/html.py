@@ -87,7 +87,7 @@ def _title(packed: Packed | None) -> str:
     if packed is None:
         return "neocog"
     structure = packed.structure
-    return f"{structure['name']}: {structure['classes'][structure['predicted']]} — neocog"
+    return f"{structure['name']}: {structure['answer']} — neocog"
 
 
 @cache

@@ -39,6 +39,11 @@ class Block:
             self._size += len(part) // 4
         return {"at": at, "shape": list(np.shape(array))}
 
+    @property
+    def size(self) -> int:
+        """How many numbers are stored."""
+        return self._size
+
     def bytes(self) -> bytes:
         """The whole block."""
         return b"".join(self._parts)

@@ -1,27 +1,37 @@
 """What the page shows, as one structure of plain values and one block of float32.
 
 An array is ``{"at": n, "shape": […]}`` in the structure, n being the place of its first number in
-the block. Equal arrays are stored once. Maps are complete. To keep the page small, only the shown
-channels are stored of large weights, and of all gradients in large networks; ``"rows"`` lists them.
+the block. Equal arrays are stored once. To keep the page small, only some rows are stored of large
+weights, and of all gradients in large networks; ``"rows"`` lists them. Where all of it would be
+more than `bounds` allows, ``"partial"`` is true, and maps have only the channels of `rationing`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.answers import text_of
 from neocog.explanation.explanation import Explanation
 from neocog.explanation.page.attributions import pack_attributions
-from neocog.explanation.page.channels import MOST_SHOWN, shown_channels
+from neocog.explanation.page.bounds import MOST_NUMBERS, MOST_SHOWN
+from neocog.explanation.page.channels import shown_channels
+from neocog.explanation.page.layer_parts import (
+    describe_layer,
+    pack_rows,
+    weight_of,
+    weight_rows,
+)
 from neocog.explanation.page.message import Block
-from neocog.explanation.page.sprite import png
+from neocog.explanation.page.partly import pack_partly
+from neocog.explanation.page.sprite import jpeg, png
 from neocog.explanation.page.steps import pack_steps
-from neocog.explanation.page.views import view_of
+from neocog.explanation.photograph import Photograph
 from neocog.explanation.topology import lanes
-from neocog.explanation.trace import LayerExplanation
-from neocog.layers import Conv2d, Linear
+from neocog.layers import Linear
+from neocog.losses import OUTPUT_OF, has_targets, least_probability
 from neocog.models import name_of
 
 __all__ = ["Packed", "pack"]
@@ -55,6 +65,8 @@ def pack(
     attributions: bool = True,
     filters: Mapping[str, Any] | None = None,
     shown: Mapping[str, Sequence[int]] | None = None,
+    photograph: Photograph | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> Packed:
     """Pack what the page shows of an explanation.
 
@@ -63,13 +75,19 @@ def pack(
         attributions: whether to compute them, which takes some hundred predictions.
         filters: by layer, the images that activate its channels, from `top_activation_sprites`.
         shown: by layer, the channels to show; those of `shown_channels` for other layers.
+        photograph: that the image is from; maps are drawn over it where it is larger.
+        progress: told which attributions are computed, and how far they are.
     """
     block, network = Block(), explanation.network
-    large = _is_large(explanation)
+    partial = _numbers(explanation) > MOST_NUMBERS
     structure = {
         "name": name_of(network) or "a network",
         "parameters": network.parameter_count(),
+        "kind": OUTPUT_OF[network.loss],
         "classes": list(explanation.classes),
+        "answer": _answer(explanation),
+        "threshold": float(np.float32(least_probability(network.threshold))),
+        "targets": None if explanation.targets is None else block.add(explanation.targets),
         "label": explanation.label,
         "predicted": int(explanation.probabilities.argmax()),
         "image": {
@@ -79,22 +97,70 @@ def pack(
             "mean": list(network.preprocessing.mean),
             "std": list(network.preprocessing.std),
         },
-        "pixels": block.add(explanation.image.transpose(2, 0, 1)),
-        "layers": [
-            _pack_layer(explanation, layer, block, large, (shown or {}).get(name))
-            for name, layer in explanation.layers.items()
-        ],
+        "photograph": _pack_photograph(explanation, photograph),
+        "partial": partial,
         "lanes": ["image", *lanes(network, explanation)],
         "loss": explanation.loss,
         "scores": block.add(explanation.scores),
         "probabilities": block.add(explanation.uncalibrated),
         "calibrated": _calibrated(explanation),
         "delta": block.add(explanation.delta),
-        "steps": pack_steps(explanation, block),
-        "attributions": pack_attributions(explanation, block) if attributions else None,
+        "steps": pack_steps(explanation, block, few=partial),
+        "attributions": (pack_attributions(explanation, block, progress) if attributions else None),
         "filters": dict(filters or {}),
     }
+    layers = _pack_layers if not partial else pack_partly
+    structure["layers"] = layers(explanation, block, shown or {})
     return Packed(structure, block.bytes())
+
+
+def _pack_layers(
+    explanation: Explanation, block: Block, shown: Mapping[str, Sequence[int]]
+) -> list[dict[str, Any]]:
+    """Every layer with all of its maps; in a large network with the shown gradients alone."""
+    large, layers = _is_large(explanation), []
+    for name, layer in explanation.layers.items():
+        channels = list(shown.get(name) or shown_channels(layer))
+        rows = channels if large else None
+        layers.append(
+            {
+                **describe_layer(explanation, layer, block),
+                "shown": channels,
+                "output": block.add(layer.output),
+                "gradient": pack_rows(block, layer.output_gradient, rows),
+            }
+        )
+        if (weight := weight_of(layer)) is not None:
+            first = weight_rows(explanation, layer) if isinstance(layer.layer, Linear) else channels
+            some = weight.size > _WHOLE or large
+            gradients = first[:_GRADIENTS] if some else None
+            layers[-1]["kernels"] = channels
+            layers[-1]["weight"] = pack_rows(block, weight, first if some else None)
+            layers[-1]["weightGradient"] = pack_rows(block, layer.gradients["weight"], gradients)
+    return layers
+
+
+def _pack_photograph(
+    explanation: Explanation, photograph: Photograph | None
+) -> dict[str, Any] | None:
+    """The photograph and the place of the input in it; None unless it is larger than the input."""
+    if photograph is None or max(photograph.pixels.shape) <= max(explanation.image.shape[:2]):
+        return None
+    height, width = photograph.pixels.shape[:2]
+    src, box = jpeg(photograph.pixels), list(photograph.box)
+    return {"src": src, "height": height, "width": width, "box": box}
+
+
+def _numbers(explanation: Explanation) -> int:
+    """How many numbers of layers a page has that leaves no map out."""
+    large, found = _is_large(explanation), 0
+    for layer in explanation.layers.values():
+        part = min(1.0, MOST_SHOWN / len(layer.output))
+        of_map = layer.output.ndim == 3 and layer.type != "Image"
+        found += layer.output.size + int(layer.output.size * (part if large and of_map else 1))
+        if (weight := weight_of(layer)) is not None:
+            found += int(weight.size * (part if large or weight.size > _WHOLE else 2))
+    return found
 
 
 def _is_large(explanation: Explanation) -> bool:
@@ -104,55 +170,17 @@ def _is_large(explanation: Explanation) -> bool:
     return numbers > _LARGE
 
 
+def _answer(explanation: Explanation) -> str:
+    """What the network answers, in a few words."""
+    network, row = explanation.network, explanation.probabilities
+    if has_targets(network.loss):
+        return text_of(row, explanation.classes, network.loss, network.threshold)
+    return explanation.classes[int(row.argmax())]
+
+
 def _calibrated(explanation: Explanation) -> dict[str, float] | None:
     """The temperature, and the largest probability with it; None for a network without one."""
     temperature = explanation.network.temperature
     if temperature == 1:
         return None
     return {"temperature": temperature, "probability": float(explanation.probabilities.max())}
-
-
-def _pack_layer(
-    explanation: Explanation,
-    layer: LayerExplanation,
-    block: Block,
-    large: bool,
-    channels: Sequence[int] | None,
-) -> dict[str, Any]:
-    view, shown = view_of(layer), list(channels or shown_channels(layer))
-    backward = "The loss does not depend on any number here: every gradient is zero."
-    if layer.output_gradient.any():
-        backward = view.backward(explanation, layer)
-    arrays = view.arrays(explanation, layer).items()
-    packed: dict[str, Any] = {
-        "name": layer.name,
-        "type": layer.type,
-        "kind": view.kind,
-        "text": view.summary(layer),
-        "reads": list(layer.reads),
-        "shape": list(layer.output.shape),
-        "parameters": sum(value.size for value in layer.parameters.values()),
-        "details": {**view.options(layer), **{key: block.add(array) for key, array in arrays}},
-        "shown": shown,
-        "output": block.add(layer.output),
-        "caption": {"forward": view.forward(explanation, layer), "backward": backward},
-        "gradient": _pack_rows(block, layer.output_gradient, shown if large else None),
-    }
-    if "weight" in layer.parameters and isinstance(layer.layer, Conv2d | Linear):
-        weight, gradient = layer.parameters["weight"], layer.gradients["weight"]
-        first = range(min(MOST_SHOWN, len(weight)))
-        rows = shown if isinstance(layer.layer, Conv2d) else list(first)
-        some = weight.size > _WHOLE or large
-        packed["weight"] = _pack_rows(block, weight, rows if some else None)
-        packed["weightGradient"] = _pack_rows(block, gradient, rows[:_GRADIENTS] if some else None)
-    if "bias" in layer.parameters:
-        packed["bias"] = block.add(layer.parameters["bias"])
-        packed["biasGradient"] = block.add(layer.gradients["bias"])
-    return packed
-
-
-def _pack_rows(block: Block, array: Floats, rows: Sequence[int] | None) -> dict[str, Any]:
-    """Store an array; only some rows of its first axis, listed in ``rows``, if it has more."""
-    if rows is None or array.ndim == 1 or len(rows) >= len(array):
-        return block.add(array)
-    return {**block.add(array[list(rows)]), "rows": list(rows)}

@@ -13,16 +13,17 @@ __all__ = ["pack_steps"]
 
 Floats = NDArray[np.float32]
 
-# Numbers of each parameter that are shown.
-_MOST = 48
+# Numbers of each parameter that are shown, usually and where there are many parameters.
+_MOST, _FEW = 48, 8
 
 
-def pack_steps(explanation: Explanation, block: Block) -> dict[str, Any]:
+def pack_steps(explanation: Explanation, block: Block, *, few: bool = False) -> dict[str, Any]:
     """For each parameter, the numbers with the largest gradients before and after each step."""
+    most = _FEW if few else _MOST
     sgd, adam = explanation.steps["sgd"], explanation.steps["adam"]
     numbers = {}
     for name, gradient in sgd.gradients.items():
-        chosen = _largest(np.abs(gradient.reshape(-1)), _MOST)
+        chosen = _largest(np.abs(gradient.reshape(-1)), most)
         places = np.unravel_index(chosen, gradient.shape)
 
         def pack_chosen(array: Floats, chosen: NDArray[np.int64] = chosen) -> dict[str, Any]:

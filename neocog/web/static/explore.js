@@ -92,6 +92,17 @@ class Explorer {
     this.refresh();
   }
 
+  /** Fetch what a channel's numbers are shown with. */
+  async more(layer, channel, output) {
+    const query = new URLSearchParams({ layer, channel, output });
+    try {
+      return split(await getBinary(`/api/channel?${query}`));
+    } catch (error) {
+      this.say(error.message, "error");
+      return null;
+    }
+  }
+
   /** Fetch the explanation if the picture or the weights have changed; one at a time. */
   async refresh() {
     const { picture, prediction, training, changes } = this.state;
@@ -103,7 +114,7 @@ class Explorer {
     try {
       const structure = split(await getBinary("/api/explanation"));
       if (this.page) this.page.replace(structure);
-      else this.page = new Page(this.root, structure);
+      else this.page = new Page(this.root, structure, (...of) => this.more(...of));
       this.parts.at(-1).know(this.page.net);
     } catch (error) {
       this.say(error.message, "error");

@@ -4,6 +4,13 @@ import { act, upload } from "./api.js";
 import { el, select } from "./dom.js";
 import { NumberBox } from "./number.js";
 
+// What becomes of an uploaded picture, by the mode of resizing.
+const RESIZED = {
+  stretch: (size) => `All of it is scaled to ${size} pixels, whatever its shape.`,
+  crop: (size) => `It is scaled, and its middle of ${size} pixels is taken.`,
+  letterbox: (size) => `All of it is scaled to fit into ${size} pixels; the rest is filled.`,
+};
+
 export class Pictures {
   /** `run(promise)` shows errors; `network` is what never changes. */
   constructor(run, network) {
@@ -26,8 +33,11 @@ export class Pictures {
       change: (index) => this.go({ index }),
     });
     this.label = select(
-      "label",
-      [[null, "the most probable"], ...network.classes.map((name, n) => [n, name])],
+      network.kind === "class" ? "label" : "explain",
+      [
+        [null, network.kind === "number" ? "the first" : "the most probable"],
+        ...network.classes.map((name, n) => [n, name]),
+      ],
       null,
       (label) => this.run(act("/api/label", { label })),
     );
@@ -66,9 +76,9 @@ export class Pictures {
       el(
         "p",
         { class: "hint" },
-        "Or drop a picture anywhere on this page, or paste one. The whole picture is scaled to the ",
-        `${network.input_shape.slice(1).join(" × ")} pixels that the network takes, whatever its `,
-        "shape, as neocog predict does.",
+        "Or drop a picture anywhere on this page, or paste one. ",
+        RESIZED[network.resize](network.input_shape.slice(1).join(" × ")),
+        " The network takes pictures in no other size, and neocog predict does the same.",
       ),
     );
     addEventListener("dragover", (event) => event.preventDefault());

@@ -1,5 +1,6 @@
 // Live training: its controls, its curves, and the batch of the latest step.
 
+import { named } from "./answers.js";
 import { act, getBinary, getJson } from "./api.js";
 import { bar, el, put, svg } from "./dom.js";
 import { largest, split } from "./data.js";
@@ -144,6 +145,8 @@ export class Training {
       chosen
         .map((point, n) => `${n ? "L" : "M"}${x(point[0]).toFixed(1)} ${y(point).toFixed(1)}`)
         .join("");
+    // Of numbers there is no accuracy.
+    const isRated = this.network.kind !== "number";
     const rated = points.filter((point) => point[2] !== null);
     const last = points.at(-1);
     put(
@@ -154,7 +157,7 @@ export class Training {
           viewBox: "0 0 420 170",
           class: "curve wide",
           role: "img",
-          "aria-label": `loss and accuracy over ${count(most, "step")}`,
+          "aria-label": `loss${isRated ? " and accuracy" : ""} over ${count(most, "step")}`,
         },
         svg("line", { x1: 34, x2: 384, y1: 150, y2: 150, class: "axis" }),
         svg("line", { x1: 34, x2: 34, y1: 10, y2: 150, class: "axis" }),
@@ -164,7 +167,7 @@ export class Training {
         }),
         svg("path", { d: path(rated, (point) => 150 - 140 * point[2]), class: "line inserted" }),
         svg("text", { x: 30, y: 16, "text-anchor": "end" }, written(top)),
-        svg("text", { x: 388, y: 16 }, "100 %"),
+        isRated ? svg("text", { x: 388, y: 16 }, "100 %") : null,
         svg("text", { x: 30, y: 153, "text-anchor": "end" }, "0"),
         svg("text", { x: 384, y: 164, "text-anchor": "end" }, count(most, "step")),
       ),
@@ -173,8 +176,12 @@ export class Training {
         { class: "legend" },
         el("span", { class: "key deleted" }),
         `loss ${written(last[1])} `,
-        el("span", { class: "key inserted" }),
-        `accuracy ${rated.length ? percent(rated.at(-1)[2]) : "not yet"}`,
+        isRated
+          ? [
+              el("span", { class: "key inserted" }),
+              `accuracy ${rated.length ? percent(rated.at(-1)[2]) : "not yet"}`,
+            ]
+          : null,
       ),
     );
   }
@@ -187,6 +194,7 @@ export class Training {
     this.looked = performance.now();
     const batch = split(await getBinary("/api/batch"));
     const { images, labels, gradients } = batch;
+    const names = labels.map((label) => truth(this.network, label));
     const norms = Object.entries(gradients);
     const reach = Math.max(...norms.map(([, of]) => of.norm));
     const kernels = norms.find(([, of]) => of.shape.length === 4 && of.values);
@@ -204,19 +212,14 @@ export class Training {
         el("img", {
           class: "batch",
           src: images.png,
-          alt: `images of the batch: ${labels
-            .slice(0, images.shown)
-            .map((label) => this.network.classes[label])
-            .join(", ")}`,
+          alt: `images of the batch: ${names.slice(0, images.shown).join(", ")}`,
           style: `width: ${Math.min(images.columns * images.width, 384)}px; aspect-ratio: ${images.columns * images.width} / ${rows * images.height}`,
         }),
         el(
           "p",
           { class: "hint" },
-          labels
-            .slice(0, 8)
-            .map((label) => this.network.classes[label])
-            .join(", ") + (labels.length > 8 ? ` and ${labels.length - 8} more` : ""),
+          names.slice(0, 8).join(", ") +
+            (labels.length > 8 ? ` and ${labels.length - 8} more` : ""),
         ),
         kernels
           ? [
@@ -251,6 +254,14 @@ export class Training {
       ),
     );
   }
+}
+
+/** What an image of the data shows: its class, its labels, or its numbers. */
+function truth(network, label) {
+  if (network.kind === "class") return network.classes[label];
+  return network.kind === "label"
+    ? named(network, label, 0.5).replaceAll(", ", " + ")
+    : label.map(written).join(" and ");
 }
 
 /** What undoing a reset brings back, in words. */

@@ -1,10 +1,10 @@
 // Changing one weight, and the prediction before and after.
 
 import { act } from "./api.js";
+import { className, mostProbable, reachOf, said } from "./answers.js";
 import { bar, el, heads, put, select } from "./dom.js";
 import { NumberBox } from "./number.js";
-import { percent, written } from "./numbers.js";
-import { className, mostProbable } from "./softmax.js";
+import { written } from "./numbers.js";
 
 export class Weight {
   constructor(run, network) {
@@ -113,9 +113,11 @@ export class Weight {
     const state = await asked;
     if (!state) return;
     const { name, index, old, value, before, after } = state.result;
-    const { classes } = this.network;
     const larger = before.map((each, n) => Math.max(each, after[n]));
-    const rows = mostProbable(this.net ?? { classes }, larger, 6);
+    const net = this.net ?? this.network;
+    const changes = after.map((each, n) => each - before[n]);
+    const reach = reachOf(net, changes);
+    const rows = mostProbable(net, larger, 6);
     put(
       this.found,
       el(
@@ -126,7 +128,7 @@ export class Weight {
       el(
         "table",
         { class: "plain" },
-        heads("class", "before", "after", ""),
+        heads(net.kind, "before", "after", ""),
         el(
           "tbody",
           {},
@@ -134,10 +136,10 @@ export class Weight {
             el(
               "tr",
               {},
-              this.net ? className(this.net, n) : el("th", { scope: "row" }, classes[n]),
-              el("td", { class: "number" }, percent(before[n])),
-              el("td", { class: "number" }, percent(after[n])),
-              el("td", {}, bar(after[n] - before[n], 1)),
+              this.net ? className(this.net, n) : el("th", { scope: "row" }, net.classes[n]),
+              el("td", { class: "number" }, said(net, before[n])),
+              el("td", { class: "number" }, said(net, after[n])),
+              el("td", {}, bar(changes[n], reach)),
             ),
           ),
         ),

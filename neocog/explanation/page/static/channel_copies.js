@@ -5,17 +5,9 @@ import { el, figure, put } from "./dom.js";
 import { passedOn } from "./engine.js";
 import { frame } from "./frame.js";
 import { Grid } from "./grid.js";
+import { originsOf } from "./needs.js";
 import { range, written } from "./numbers.js";
 import { folded, inLines } from "./picture.js";
-
-/** For each channel, or number of a vector, which input it is of, and where there: [[n, channel]]. */
-function originsOf(net, layer) {
-  const { channels } = layer.details;
-  if (channels) return channels.map((channel) => [0, channel]);
-  return net
-    .sources(layer)
-    .flatMap((source, n) => Array.from({ length: source.shape[0] }, (_, channel) => [n, channel]));
-}
 
 /** The view, forward and backward. */
 export function channelCopies(page, layer) {

@@ -57,7 +57,9 @@ export function channelRow(layer, side, chosen, choose) {
   const all =
     total > shown.length &&
     select(
-      `the ${shown.length} of ${total} channels that matter most for the loss; another:`,
+      shown.length === 1
+        ? `the one of ${total} channels that matters most for the loss; another:`
+        : `the ${shown.length} of ${total} channels that matter most for the loss; another:`,
       Array.from({ length: total }, (_, n) => [n, n]),
       chosen,
       choose,

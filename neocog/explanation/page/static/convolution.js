@@ -4,6 +4,7 @@ import { Channels } from "./channels.js";
 import { choice, el, figure, put, select } from "./dom.js";
 import { engineNote } from "./engine.js";
 import { Grid } from "./grid.js";
+import { inputsOf } from "./needs.js";
 import { channelName } from "./network.js";
 import { largest } from "./data.js";
 import { biasOf, borderOf, group, met, parts, span, trueMap } from "./products.js";
@@ -104,6 +105,9 @@ class View {
       [false, "as networks do"],
       [true, "true convolution"],
     ];
+    const { output } = this.source;
+    const absent = inputsOf(this.layer, this.page.channel).some((n) => !output.has(n));
+    if (absent) this.chosen.flipped = false; // it would take all maps
     return el(
       "div",
       { class: "controls" },
@@ -114,19 +118,22 @@ class View {
         this.chosen.speed = speed;
         if (this.timer) this.start();
       }),
-      choice("which convolution", kinds, this.chosen.flipped, (flipped) => {
-        this.chosen.flipped = flipped;
-        this.showOutput();
-        this.draw();
-      }),
+      !absent &&
+        choice("which convolution", kinds, this.chosen.flipped, (flipped) => {
+          this.chosen.flipped = flipped;
+          this.showOutput();
+          this.draw();
+        }),
     );
   }
 
   /** Which input channel is shown, if there are many. */
   inputChoice() {
-    const [first, inputs] = group(this.layer, this.page.channel);
+    const [, inputs] = group(this.layer, this.page.channel);
     if (inputs <= WRITTEN) return null;
-    const all = Array.from({ length: inputs }, (_, n) => [first + n, `channel ${first + n}`]);
+    const all = inputsOf(this.layer, this.page.channel)
+      .filter((n) => this.source.output.has(n))
+      .map((n) => [n, `channel ${n}`]);
     const options = [[null, "the one that contributes most"], ...all];
     if (!options.some(([channel]) => channel === this.chosen.input)) this.chosen.input = null;
     return select("Input shown:", options, this.chosen.input, (channel) => {
@@ -218,10 +225,12 @@ class View {
     page.remember({ row, column });
     const all = parts(page.net, layer, page.channel, row, column, this.chosen.flipped);
     const bias = biasOf(layer, page.channel);
-    const total = all.reduce((sum, part) => sum + part.sum, bias);
+    const sum = all.reduce((total, part) => total + part.sum, bias);
+    const absent = group(layer, page.channel)[1] - all.length;
+    const total = absent ? layer.output.at(page.channel, row, column) : sum;
     const bySize = (a, b) => Math.abs(b.sum) - Math.abs(a.sum);
     const strongest = all.length > WRITTEN ? [...all].sort(bySize).slice(0, WRITTEN) : all;
-    this.showInput(this.chosen.input ?? strongest[0].channel);
+    if (all.length) this.showInput(this.chosen.input ?? strongest[0].channel);
     const [top, left] = met(layer, row, column);
     this.input.at(
       Math.min(source.shape[1] - 1, Math.max(0, top)),
@@ -230,10 +239,15 @@ class View {
     this.input.frame(top, left, ...span(layer));
     put(this.tables, this.terms(strongest));
     const rest = all.filter((part) => !strongest.includes(part));
-    const found = { strongest, others: rest.length, bias, total };
-    found.rest = rest.reduce((sum, part) => sum + part.sum, 0);
+    const found = { strongest, others: rest.length, bias, total, absent, unseen: total - sum };
+    found.rest = rest.reduce((part, each) => part + each.sum, 0);
     this.say(all, found);
-    put(this.formula, this.symbols(row, column), this.sum(found), this.note(total));
+    put(
+      this.formula,
+      this.symbols(row, column),
+      this.sum(found),
+      absent ? this.unseen(found) : this.note(total),
+    );
   }
 
   /** Patch × kernel = products, a row for each part. */
@@ -261,15 +275,20 @@ class View {
     );
   }
 
-  say(all, { strongest, others, rest, total }) {
+  say(all, { strongest, others, rest, total, absent, unseen }) {
     const { row, column } = this.output;
     const sums = strongest.map((part) => written(part.sum)).join(", ");
-    this.words.tables.textContent = others
+    const left = `${count(absent, "other input channel")}, whose maps are not in this file, ${absent === 1 ? "adds" : "add"} ${written(unseen)}${absent === 1 ? "" : " together"}.`;
+    const both = all.length + absent;
+    const [height, width] = this.layer.details.kernel;
+    this.words.tables.textContent = absent
+      ? `${all.length} of ${both} input channels${all.length ? "" : " are in this file"}; ${left}`
+      : others
       ? `The ${strongest.length} of ${all.length} input channels that contribute most here; ` +
         `${others === 1 ? "the other adds" : "the others add"} ${written(rest)}${others === 1 ? "" : " together"}.`
       : `What ${all.length === 1 ? "the input channel" : `each of ${all.length} input channels`} adds: ${sums}.`;
     this.words.sum.textContent =
-      `Row ${row}, column ${column}: ${count(all[0].patch.length * all.length, "product")} and ` +
+      `Row ${row}, column ${column}: ${count(height * width * both, "product")} and ` +
       `${this.layer.bias ? "a bias" : "no bias"} make ${written(total)}.`;
   }
 
@@ -293,16 +312,26 @@ class View {
     );
   }
 
-  sum({ strongest, others, rest, bias, total }) {
+  sum({ strongest, others, rest, bias, total, absent, unseen }) {
     return el(
       "p",
       {},
       "= ",
       strongest.map((part) => `(${written(part.sum)})`).join(" + "),
       others ? ` + (${written(rest)} from ${count(others, "other channel")})` : "",
+      absent ? `${strongest.length ? " + " : ""}(${written(unseen)} from ${absent} not here)` : "",
       this.layer.bias ? ` + bias (${written(bias)})` : "",
       " = ",
-      el("strong", { "data-result": total }, written(total)),
+      el("strong", absent ? { "data-engine": total } : { "data-result": total }, written(total)),
+    );
+  }
+
+  /** Which part of the sum is a difference and no sum of products. */
+  unseen({ absent }) {
+    return el(
+      "p",
+      { class: "note" },
+      `The result is the engine’s; what ${absent === 1 ? "the channel" : "the channels"} that ${absent === 1 ? "is" : "are"} not here ${absent === 1 ? "adds" : "add"} is the difference. neocog explore shows all of them.`,
     );
   }
 

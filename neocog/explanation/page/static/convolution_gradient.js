@@ -52,7 +52,12 @@ class View {
     this.part = parts.get(page.channel);
     this.tap = this.chosen.tap;
     const choose = (channel) => page.go({ channel });
-    return [channelRow(layer, "backward", page.channel, choose), this.partChoice(), this.draw()];
+    const row = channelRow(layer, "backward", page.channel, choose);
+    if (this.part === undefined) {
+      const none = "None of the maps that this kernel reads is in this file. neocog explore has all.";
+      return [row, el("p", { class: "note" }, none)];
+    }
+    return [row, this.partChoice(), this.draw()];
   }
 
   /** The engine's gradient of the kernel's part for an input channel. */
@@ -61,15 +66,22 @@ class View {
     return this.known.subarray(part * height * width, (part + 1) * height * width);
   }
 
+  /** The parts of the kernel whose input channels are here. */
+  partsHere() {
+    const all = Array.from({ length: this.inputs }, (_, part) => part);
+    return all.filter((part) => this.source.output.has(this.first + part));
+  }
+
   strongestPart() {
-    if (!this.known) return 0;
-    const sizes = Array.from({ length: this.inputs }, (_, part) => largest(this.ofPart(part)));
-    return sizes.indexOf(Math.max(...sizes));
+    const here = this.partsHere();
+    if (!this.known) return here[0];
+    const sizes = here.map((part) => largest(this.ofPart(part)));
+    return here[sizes.indexOf(Math.max(...sizes))];
   }
 
   partChoice() {
     if (this.inputs === 1) return null;
-    const options = Array.from({ length: this.inputs }, (_, part) => [
+    const options = this.partsHere().map((part) => [
       part,
       channelName(this.source, this.first + part),
     ]);
@@ -185,6 +197,7 @@ class View {
     const { page, source } = this;
     const { gradient } = source;
     const here = gradient.rows ?? Array.from({ length: source.shape[0] }, (_, n) => n);
+    if (!here.length) return null;
     const others = page.net.readers(source) > 1 ? ", and the gradients from its other readers" : "";
     const options = here.map((n) => [n, channelName(source, n)]);
     const channel = here.includes(this.chosen.onwards) ? this.chosen.onwards : here[0];

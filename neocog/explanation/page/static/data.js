@@ -47,6 +47,20 @@ export class Numbers {
     return this.values.subarray(at, at + size);
   }
 
+  /** With the rows of other numbers of the same array, as far as they are not here yet. */
+  with(other) {
+    if (!this.rows) return this;
+    if (!other.rows) return other;
+    const fresh = other.rows.filter((row) => !this.has(row));
+    if (!fresh.length) return this;
+    const size = this.values.length / this.rows.length || other.part(fresh[0]).length;
+    const values = new Float32Array(this.values.length + fresh.length * size);
+    values.set(this.values);
+    fresh.forEach((row, n) => values.set(other.part(row), this.values.length + n * size));
+    const rows = [...this.rows, ...fresh];
+    return new Numbers(values, [rows.length, ...other.shape.slice(1)], rows);
+  }
+
   /** The largest magnitude. */
   get reach() {
     this._reach ??= largest(this.values);

@@ -16,7 +16,8 @@ export function filters(page) {
     layers.find((each) => net.filters[each.name]) ??
     layers[0];
   const topActivations = net.filters[layer.name];
-  const channels = [...layer.shown].sort((a, b) => a - b);
+  const found = Object.keys(topActivations?.channels ?? {}).map(Number);
+  const channels = [...new Set([...layer.kernels, ...found])].sort((a, b) => a - b);
   const rgb = layer.weight.shape[1] === 3;
   const options = layers.map((each) => [each.name, each.name]);
   const choose = (name) => {
@@ -27,7 +28,7 @@ export function filters(page) {
     el(
       "li",
       {},
-      kernel(layer, channel, rgb),
+      layer.weight.has(channel) ? kernel(layer, channel, rgb) : null,
       el("span", {}, `kernel ${channel}`),
       topActivations
         ? el(
@@ -42,7 +43,11 @@ export function filters(page) {
       ? el("div", { class: "controls" }, select("Layer", options, layer.name, choose))
       : null,
     el("p", { class: "caption" }, caption(layer, topActivations, channels, rgb)),
-    el("ul", { class: "filters" }, channels.map(item)),
+    el(
+      "ul",
+      { class: topActivations?.parts ? "filters photographs" : "filters" },
+      channels.map(item),
+    ),
   ];
 }
 
@@ -60,7 +65,7 @@ function caption(layer, topActivations, channels, rgb) {
       ? `each by the input channel with the largest weights, of ${inputs}`
       : "orange above zero, blue below";
   const images = topActivations
-    ? ` Beside each are the images that activate it most, of ${topActivations.images.toLocaleString("en")}; the frame is what the largest number depends on.`
+    ? ` Beside each ${topActivations.parts ? "is what activates it most, parts of the" : "are the images that activate it most, of"} ${topActivations.images.toLocaleString("en")}${topActivations.parts ? " images that were looked at" : ""}; the frame is what the largest number depends on.`
     : "";
   return `${some} of ${height} × ${width}, ${how}.${images}`;
 }
@@ -100,18 +105,19 @@ function picture(topActivations, found) {
   const rows = Math.ceil(count / columns);
   const [top, left, bottom, right] = found.box;
   const at = (n, of) => (of > 1 ? `${(100 * n) / (of - 1)}%` : "0");
+  const of = found.name ?? `image ${found.index}`;
   return el(
     "span",
     {
       class: "top-activation",
       role: "img",
-      "aria-label": `image ${found.index}: ${written(found.value)}`,
-      title: `image ${found.index}: ${written(found.value)} at row ${found.row}, column ${found.column}`,
-      style: `background-image: url(${topActivations.png}); background-size: ${100 * columns}% ${100 * rows}%; background-position: ${at(found.n % columns, columns)} ${at(Math.floor(found.n / columns), rows)}; aspect-ratio: ${width} / ${height}`,
+      "aria-label": `${of}: ${written(found.value)}`,
+      title: `${of}: ${written(found.value)} at row ${found.row}, column ${found.column}`,
+      style: `background-image: url(${topActivations.src}); background-size: ${100 * columns}% ${100 * rows}%; background-position: ${at(found.n % columns, columns)} ${at(Math.floor(found.n / columns), rows)}; aspect-ratio: ${width} / ${height}`,
     },
     el("span", {
       class: "frame",
-      style: `top: ${(100 * top) / height}%; left: ${(100 * left) / width}%; height: ${(100 * (bottom - top)) / height}%; width: ${(100 * (right - left)) / width}%`,
+      style: `top: ${100 * top}%; left: ${100 * left}%; height: ${100 * (bottom - top)}%; width: ${100 * (right - left)}%`,
     }),
   );
 }

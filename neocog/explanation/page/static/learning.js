@@ -1,10 +1,10 @@
 // One training step on this image: gradient, velocity, and weight before and after, with two optimizers
 // side by side, and how the step changes the probabilities.
 
+import { className, listed, quantity, reachOf, said } from "./answers.js";
 import { bar, el, heads, select, wideTable } from "./dom.js";
 import { byEngine } from "./engine.js";
-import { className, listed } from "./softmax.js";
-import { percent, written } from "./numbers.js";
+import { written } from "./numbers.js";
 
 const LISTED = 6;
 
@@ -158,26 +158,36 @@ function table(of, name) {
 
 function results(net) {
   const { sgd: one, adam: two } = net.steps;
-  const label = net.className(net.label);
   const before = net.probabilities.values;
-  const words = `One step on this image alone takes the probability of ${label} from ${percent(before[net.label])} to ${percent(one.probabilities.values[net.label])} with SGD and to ${percent(two.probabilities.values[net.label])} with Adam; the loss from ${written(net.loss)} to ${written(one.loss)} and ${written(two.loss)}.`;
+  const after = (step) => said(net, step.probabilities.values[net.label]);
+  // Without a true number the loss is the number itself.
+  const losses = net.targets
+    ? `; the loss from ${written(net.loss)} to ${written(one.loss)} and ${written(two.loss)}`
+    : ": the step goes against the gradients of the number itself";
+  const unit =
+    net.kind === "number"
+      ? " It is a step in the unit of the numbers; neocog train learns them standardized, where steps have another size."
+      : "";
+  const words = `One step on this image alone takes ${quantity(net, net.label)} from ${said(net, before[net.label])} to ${after(one)} with SGD and to ${after(two)} with Adam${losses}.${unit}`;
+  const steps = [before, one.probabilities.values, two.probabilities.values];
+  const reach = Math.max(...steps.map((values) => reachOf(net, values)));
   const rows = listed(net).map((n) =>
     el(
       "tr",
       { "data-class": n },
       className(net, n),
-      [before, one.probabilities.values, two.probabilities.values].map((values) => [
-        el("td", { class: "number" }, percent(values[n])),
-        el("td", {}, bar(values[n], 1)),
+      steps.map((values) => [
+        el("td", { class: "number" }, said(net, values[n])),
+        el("td", {}, bar(values[n], reach)),
       ]),
     ),
   );
-  const head = ["class", "before", "", "after SGD", "", "after Adam", ""];
+  const head = [net.kind, "before", "", "after SGD", "", "after Adam", ""];
   return el(
     "div",
     { "data-results": "step" },
     el("h3", {}, "How the step changes the prediction"),
     el("p", { class: "caption" }, words),
-    wideTable("probabilities before and after the step", heads(...head), el("tbody", {}, rows)),
+    wideTable("prediction before and after the step", heads(...head), el("tbody", {}, rows)),
   );
 }

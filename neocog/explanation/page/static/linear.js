@@ -3,6 +3,7 @@
 import { bar, el, figure, put, select } from "./dom.js";
 import { byEngine, engineNote } from "./engine.js";
 import { Grid } from "./grid.js";
+import { outputOf } from "./needs.js";
 import { range, written } from "./numbers.js";
 import { folded, inLines, paintVeil } from "./picture.js";
 import { largest } from "./data.js";
@@ -77,21 +78,17 @@ export function linear(page, layer) {
 function content(page, layer) {
   const { net } = page;
   const back = page.side === "backward";
-  const output = Math.min(
-    page.output ?? (net.layers.at(-2) === layer ? net.label : 0),
-    layer.shape[0] - 1,
-  );
+  const output = outputOf(net, layer, page.output);
   const options = Array.from({ length: layer.shape[0] }, (_, n) => [
     n,
     outputName(net, layer, n),
-  ]).filter(([n]) => layer.weight.has(n));
-  const chosen = layer.weight.has(output) ? output : options[0][0];
+  ]).filter(([n]) => page.more || layer.weight.has(n));
+  const isScore = layer === net.layers.at(-2) && net.kind !== "number";
+  const chosen = layer.weight.has(output) ? output : outputOf(net, layer);
   const chooser = el(
     "div",
     { class: "controls" },
-    select(layer === net.layers.at(-2) ? "Score of" : "Of", options, chosen, (next) =>
-      page.go({ output: next }),
-    ),
+    select(isScore ? "Score of" : "Of", options, chosen, (next) => page.go({ output: next })),
   );
   const x = net.source(layer).output.values,
     w = layer.weight.part(chosen);
@@ -233,14 +230,22 @@ function backward(page, layer, chosen, x, delta) {
   );
 }
 
-/** A map laid over the image in gray. */
+/** A map laid over the image in gray; over the whole photograph, if the image is a part of one. */
 export function overImage(net, map, width) {
-  const canvas = el("canvas", {});
+  const { photograph } = net;
+  const [left, top, wide, tall] = (photograph?.box ?? [0, 0, 1, 1]).map((part) => `${100 * part}%`);
+  const style = `left: ${left}; top: ${top}; width: ${wide}; height: ${tall}`;
+  const canvas = el("canvas", { style });
   paintVeil(canvas, map, width, largest(map));
   return el(
     "div",
-    { class: "grid over", role: "img", "aria-label": "the map over the image" },
-    el("img", { src: net.image.src, alt: "" }),
+    {
+      class: photograph ? "grid over photograph" : "grid over",
+      role: "img",
+      "aria-label": photograph ? "the map over the photograph" : "the map over the image",
+    },
+    el("img", { src: (photograph ?? net.image).src, alt: "" }),
+    photograph && el("div", { class: "seen", style }),
     canvas,
   );
 }

@@ -2,14 +2,23 @@
 
 import { folded } from "./picture.js";
 
+/** What follows the last layer, by what the outputs are of. */
+const ANSWERS = {
+  class: { name: "softmax", type: "Softmax", kind: "softmax", text: "scores to probabilities" },
+  label: {
+    name: "probabilities",
+    type: "Sigmoid",
+    kind: "targets",
+    text: "scores to probabilities",
+  },
+  number: { name: "numbers", type: "Output", kind: "targets", text: "the outputs as they are" },
+};
+
 export class Network {
   constructor(structure) {
     Object.assign(this, structure);
-    const softmax = {
-      name: "softmax",
-      type: "Softmax",
-      kind: "softmax",
-      text: "scores to probabilities",
+    const answer = {
+      ...ANSWERS[structure.kind],
       parameters: 0,
       reads: [structure.layers.at(-1).name],
       shape: [structure.classes.length],
@@ -19,8 +28,8 @@ export class Network {
       details: {},
       caption: null,
     };
-    this.layers = [...structure.layers, softmax];
-    this.lanes = [...structure.lanes, "softmax"];
+    this.layers = [...structure.layers, answer];
+    this.lanes = [...structure.lanes, answer.name];
     this.byName = new Map(this.layers.map((layer) => [layer.name, layer]));
   }
 
@@ -37,6 +46,17 @@ export class Network {
     return true;
   }
 
+  /** Take more rows of some layers' arrays, {layer: {array: numbers}}; false if they are of others. */
+  add({ layers, serial }) {
+    if (serial !== this.serial) return false;
+    for (const [name, arrays] of Object.entries(layers)) {
+      const layer = this.get(name);
+      for (const [which, numbers] of Object.entries(arrays))
+        layer[which] = layer[which].with(numbers);
+    }
+    return true;
+  }
+
   /** What is the same for every image and all weights. */
   form() {
     const layers = this.layers.map(({ name, type, text, reads, shape }) => [
@@ -46,7 +66,7 @@ export class Network {
       reads,
       shape,
     ]);
-    return [this.name, this.classes, this.lanes, layers];
+    return [this.name, this.kind, this.classes, this.lanes, layers];
   }
 
   get(name) {

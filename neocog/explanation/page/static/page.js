@@ -5,22 +5,25 @@ import { attribution } from "./attribution.js";
 import { channelCopies } from "./channel_copies.js";
 import { convolution } from "./convolution.js";
 import { convolutionGradient } from "./convolution_gradient.js";
-import { bar, choice, el, put } from "./dom.js";
+import { choice, el, put } from "./dom.js";
 import { Focus } from "./focus.js";
 import { filters } from "./filters.js";
+import { header } from "./header.js";
 import { learning } from "./learning.js";
 import { linear } from "./linear.js";
 import { product, sum } from "./merging.js";
 import { Network } from "./network.js";
 import { normalization } from "./normalization.js";
 import { copies } from "./copies.js";
-import { count, percent, written } from "./numbers.js";
+import { count } from "./numbers.js";
 import { onColors } from "./picture.js";
+import { missing } from "./missing.js";
+import { KEEPING, lacking, outputOf } from "./needs.js";
 import { pooling } from "./pooling.js";
-import { missing } from "./products.js";
 import { flatten, image } from "./simple.js";
-import { className, mostProbable, softmax } from "./softmax.js";
+import { softmax, softmaxCaption } from "./softmax.js";
 import { Strip } from "./strip.js";
+import { targets, targetsCaption } from "./targets.js";
 
 /** By kind of layer: (page, layer) → {node, update}; `update` shows the current numbers and place. */
 const VIEWS = {
@@ -30,6 +33,7 @@ const VIEWS = {
   product,
   channelCopies,
   softmax,
+  targets,
   linear,
   pooling,
   copies,
@@ -39,8 +43,8 @@ const VIEWS = {
     (page.side === "backward" ? convolutionGradient : convolution)(page, layer),
 };
 
-/** Layers that keep the channels of their input, so that one channel can be followed through them. */
-const KEEPING = ["activation", "pooling", "copies", "normalization", "sum", "product", "flatten"];
+/** What is said above the views of the answer, (net, side). */
+const CAPTIONS = { softmax: softmaxCaption, targets: targetsCaption };
 
 /** The sections below: whether a network has them, and what draws them. */
 const SECTIONS = {
@@ -52,8 +56,10 @@ const SECTIONS = {
 const SIDES = ["forward", "backward"];
 
 export class Page {
-  constructor(root, structure) {
+  /** `more(layer, channel, output)` fetches what a file would lack, {layers, serial}. */
+  constructor(root, structure, more = null) {
     this.root = root;
+    this.more = more;
     this.side = "forward";
     /** The choices in the sections, which are redrawn often. */
     this.kept = {};
@@ -83,7 +89,7 @@ export class Page {
         this.strip.mark(this.layer);
       }
       this.strip.paint(this.side);
-      put(this.parts.answer, this.answer());
+      put(this.parts.answer, [header(this.net, !this.net.partial || this.more)]);
       this.fit();
       this.show();
       this.sections();
@@ -254,12 +260,17 @@ export class Page {
     this.column = within(this.column, columns);
   }
 
-  /** The arrays that the view needs; large networks' files have only some channels of them. */
-  needed(layer) {
-    if (this.side === "forward") return layer.kind === "convolution" ? [layer.weight] : [];
-    if (layer.kind === "flatten") return [];
-    const lanes = KEEPING.includes(layer.kind) ? this.net.sources(layer) : [];
-    return [layer, ...lanes].map((each) => each.gradient).filter((each) => each.isMap);
+  /** Fetch what the view lacks, where there is somebody to ask; then show it. */
+  async fetch(layer) {
+    const { net, channel = 0 } = this;
+    const output = layer.kind === "linear" ? outputOf(net, layer, this.output) : 0;
+    const wanted = JSON.stringify([layer.name, channel, output]);
+    if (this.fetching === wanted) return;
+    this.fetching = wanted;
+    const found = await this.more(layer.name, channel, output);
+    if (this.fetching === wanted) this.fetching = null;
+    if (!found || net !== this.net || !net.add(found)) return;
+    if (this.layer === layer.name) this.show();
   }
 
   /** Show the chosen layer. */
@@ -268,29 +279,20 @@ export class Page {
     const parameters = layer.parameters ? `, ${count(layer.parameters, "parameter")}` : "";
     const what = ` ${layer.type}${layer.text ? `: ${layer.text}` : ""} → ${layer.shape.join(" × ")}${parameters}`;
     put(this.parts.head, el("h3", {}, layer.name, el("span", { class: "what" }, what)));
-    const caption = layer.caption ? layer.caption[this.side] : this.ofSoftmax();
+    const caption = layer.caption?.[this.side] ?? CAPTIONS[layer.kind](this.net, this.side);
     put(this.parts.caption, el("p", { class: "caption" }, caption));
-    const lacks = this.needed(layer).some((numbers) => !numbers.has(this.channel));
+    const lacks = lacking(this, layer);
     const key = JSON.stringify([this.side, layer.name, lacks]);
+    if (this.more && (lacks.everything || lacks.some)) this.fetch(layer);
     if (this.view?.key === key) {
       this.view.update();
       return;
     }
     const focus = new Focus(this.parts.view);
-    this.view = lacks ? missing(this, layer) : VIEWS[layer.kind](this, layer);
+    this.view = lacks.everything ? missing(this, layer) : VIEWS[layer.kind](this, layer);
     this.view.key = key;
     this.parts.view.replaceChildren(this.view.node);
     focus.restore();
-  }
-
-  ofSoftmax() {
-    const { probabilities, predicted, label, loss, calibrated } = this.net;
-    const scaled = calibrated
-      ? ` Predictions divide the scores by the temperature ${written(calibrated.temperature)} first, which gives ${percent(calibrated.probability)}.`
-      : "";
-    return this.side === "forward"
-      ? `Exponentials make every score positive, and dividing by their sum makes them add up to one: ${this.net.className(predicted)} gets ${percent(probabilities.values[predicted])}.${scaled}`
-      : `The label is ${this.net.className(label)}, which got ${percent(probabilities.values[label])}: a loss of ${written(loss)}. Everything on the way back begins with δ = y − t.`;
   }
 
   /** Draw the sections below; with `following`, only those that follow the layer. */
@@ -313,57 +315,6 @@ export class Page {
     this.strip.paint(this.side);
     this.show();
     this.sections();
-  }
-
-  answer() {
-    const { net } = this;
-    const y = net.probabilities.values;
-    const right = net.predicted === net.label;
-    const best = mostProbable(net, y, 5);
-    const words = right
-      ? `${net.name} predicts ${net.className(net.predicted)} with ${percent(y[net.predicted])}. The loss for that label is ${written(net.loss)}.`
-      : `${net.name} predicts ${net.className(net.predicted)} with ${percent(y[net.predicted])}. The label is ${net.className(net.label)}, with ${percent(y[net.label])}: a loss of ${written(net.loss)}.`;
-    return [
-      el(
-        "header",
-        {},
-        el("img", { class: "picture", src: net.image.src, alt: "the explained image" }),
-        el(
-          "div",
-          {},
-          el(
-            "h1",
-            {},
-            net.className(net.predicted),
-            " ",
-            el("small", {}, percent(y[net.predicted])),
-          ),
-          el("p", {}, words),
-          el(
-            "p",
-            { class: "hint" },
-            `${count(net.parameters, "parameter")}. Every number below is the network’s own, for this image. Point at one to see how it was computed; choose Backward to see its gradient, which a training step would follow.`,
-          ),
-        ),
-        el(
-          "table",
-          { class: "plain answers" },
-          el(
-            "tbody",
-            {},
-            best.map((n) =>
-              el(
-                "tr",
-                {},
-                className(net, n),
-                el("td", { class: "number" }, percent(y[n])),
-                el("td", {}, bar(y[n], 1)),
-              ),
-            ),
-          ),
-        ),
-      ),
-    ];
   }
 }
 

@@ -1,8 +1,5 @@
 // What a convolution adds up: the input that its kernels read, and the products at a place.
 
-import { Channels } from "./channels.js";
-import { el } from "./dom.js";
-
 /** The input channels that an output channel reads: the first of them, and how many. */
 export function group(layer, channel) {
   const inputs = layer.weight.shape[1];
@@ -37,7 +34,7 @@ export function span(layer) {
 }
 
 /**
- * The products of one output number, for each input channel:
+ * The products of one output number, for each input channel that is here:
  * {channel, patch, kernel, products, sum, outside}.
  */
 export function parts(net, layer, channel, row, column, flipped = false) {
@@ -45,7 +42,8 @@ export function parts(net, layer, channel, row, column, flipped = false) {
   const input = net.source(layer).output;
   const weight = layer.weight.part(channel);
   const [first, inputs] = group(layer, channel);
-  return Array.from({ length: inputs }, (_, c) => {
+  const here = Array.from({ length: inputs }, (_, c) => c).filter((c) => input.has(first + c));
+  return here.map((c) => {
     const found = { channel: first + c, patch: [], kernel: [], products: [], outside: [], sum: 0 };
     for (let i = 0; i < kh; i++) {
       for (let j = 0; j < kw; j++) {
@@ -79,21 +77,4 @@ export function trueMap(net, layer, channel) {
       bias,
     ),
   );
-}
-
-/** The view of a channel whose numbers are not in this file. */
-export function missing(page, layer) {
-  const channels = new Channels(page, layer);
-  const words = el("p", { class: "note" });
-  function update() {
-    channels.update();
-    const needed = page.needed(layer);
-    const here = Array.from({ length: layer.shape[0] }, (_, channel) => channel).filter((channel) =>
-      needed.every((numbers) => numbers.has(channel)),
-    );
-    const rest = here.length ? `; here ${here.length === 1 ? "is" : "are"} ${here.join(", ")}` : "";
-    words.textContent = `Channel ${page.channel} was left out to keep this file small${rest}.`;
-  }
-  update();
-  return { node: el("div", {}, channels.node, words), update };
 }

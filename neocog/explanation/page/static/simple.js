@@ -39,10 +39,10 @@ export function image(page, layer) {
     grid.at(row, column);
     page.remember({ row: grid.row, column: grid.column });
     const [mean, std] = [net.image.mean[channel], net.image.std[channel]];
-    const byte = net.pixels.at(channel, grid.row, grid.column);
-    const x = (byte / 255 - mean) / std;
     const at = `[${channel}, ${grid.row}, ${grid.column}]`;
     const engine = layer.output.at(channel, grid.row, grid.column);
+    const byte = Math.round(255 * (engine * std + mean)); // exactly: a step is far from rounding
+    const x = (byte / 255 - mean) / std;
     put(
       formula,
       el(

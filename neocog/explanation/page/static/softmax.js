@@ -1,35 +1,8 @@
 // Scores to probabilities, and δ = y − t.
 
+import { className, listed } from "./answers.js";
 import { bar, el, heads, put, wideTable } from "./dom.js";
 import { percent, written } from "./numbers.js";
-
-// Of more classes than this, only the most probable and the label are listed.
-const LISTED = 20;
-
-/** The classes that are listed, by their numbers. */
-export function listed(net) {
-  const all = Array.from(net.classes.keys());
-  return all.length <= LISTED ? all : mostProbable(net, net.probabilities.values, LISTED);
-}
-
-/** The classes of the largest numbers, the largest first; the label's is always among them. */
-export function mostProbable(net, values, most) {
-  const best = Array.from(net.classes.keys())
-    .sort((a, b) => values[b] - values[a])
-    .slice(0, most);
-  const listed = net.label === undefined || best.includes(net.label);
-  return listed ? best : [...best.slice(0, most - 1), net.label];
-}
-
-/** A class's name at the head of a table's row; the label is marked. */
-export function className(net, n) {
-  return el(
-    "th",
-    { scope: "row", class: n === net.label ? "label" : null },
-    net.className(n),
-    n === net.label ? [" ", el("span", { class: "tag" }, "label")] : null,
-  );
-}
 
 /** The view, forward and backward. */
 export function softmax(page) {
@@ -37,6 +10,20 @@ export function softmax(page) {
   const update = () => put(node, content(page));
   update();
   return { node, update };
+}
+
+/** What is said above the view. */
+export function softmaxCaption(
+  { classes, probabilities, predicted, label, loss, calibrated },
+  side,
+) {
+  const y = probabilities.values;
+  const scaled = calibrated
+    ? ` Predictions divide the scores by the temperature ${written(calibrated.temperature)} first, which gives ${percent(calibrated.probability)}.`
+    : "";
+  return side === "forward"
+    ? `Exponentials make every score positive, and dividing by their sum makes them add up to one: ${classes[predicted]} gets ${percent(y[predicted])}.${scaled}`
+    : `The label is ${classes[label]}, which got ${percent(y[label])}: a loss of ${written(loss)}. Everything on the way back begins with δ = y − t.`;
 }
 
 function content(page) {
@@ -66,7 +53,7 @@ function content(page) {
               { "data-class": n },
               className(net, n),
               number(y[n]),
-              number(n === net.label ? 1 : 0),
+              number(net.targets.values[n]),
               number(delta[n], written(delta[n]), { "data-delta": delta[n] }),
               el("td", {}, bar(delta[n], 1)),
             ),

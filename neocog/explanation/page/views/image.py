@@ -5,6 +5,7 @@ from neocog.explanation.page.numbers import number
 from neocog.explanation.page.views.measures import largest, place_of_largest, value_range
 from neocog.explanation.page.views.registry import LayerView
 from neocog.explanation.trace import LayerExplanation
+from neocog.losses import has_targets
 
 __all__ = ["ImageView"]
 
@@ -27,9 +28,12 @@ class ImageView(LayerView):
 
     def backward(self, explanation: Explanation, layer: LayerExplanation) -> str:
         """The largest gradient."""
+        loss = "the loss"
+        if not has_targets(explanation.network.loss):
+            loss += f" for {explanation.classes[explanation.label]}"
         _, row, column = place_of_largest(layer.output_gradient)
         return (
             f"How the loss would change with each pixel. The largest gradient is "
             f"{largest(layer.output_gradient)}, at row {row}, column {column}: a change there "
-            f"affects the loss for {explanation.classes[explanation.label]} most."
+            f"affects {loss} most."
         )

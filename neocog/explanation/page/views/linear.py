@@ -7,6 +7,7 @@ from neocog.explanation.page.numbers import counted, number
 from neocog.explanation.page.views.registry import LayerView, view
 from neocog.explanation.trace import LayerExplanation
 from neocog.layers import Linear
+from neocog.losses import OUTPUT_OF
 
 __all__ = ["LinearView"]
 
@@ -38,15 +39,29 @@ class LinearView(LayerView):
         if not _is_last(explanation, layer):
             return "A weight’s gradient is its output’s gradient times its input."
         label = explanation.label
+        delta = number(float(layer.output_gradient.reshape(-1)[label]))
         return (
-            f"The gradient of every score is δ = y − t: for {explanation.classes[label]} it is "
-            f"{number(float(layer.output_gradient.reshape(-1)[label]))}. A weight’s gradient is "
-            f"its output’s δ times its input."
+            f"The gradient of every {_last_outputs(explanation)}: for {explanation.classes[label]} "
+            f"it is {delta}. A weight’s gradient is its output’s δ times its input."
         )
 
     def options(self, layer: LayerExplanation) -> dict[str, Any]:
         """The shape of the map whose numbers are its inputs."""
         return {"map": list(layer.input.shape)}
+
+
+def _last_outputs(explanation: Explanation) -> str:
+    """What a score is called, and the formula of its gradient."""
+    many = len(explanation.classes)
+    share = f" / {many}" if many > 1 else ""
+    match OUTPUT_OF[explanation.network.loss]:
+        case "class":
+            return "score is δ = y − t"
+        case "label":
+            return f"score is δ = (y − t){share}" if share else "score is δ = y − t"
+    if explanation.targets is None:
+        return "number is δ, 1 for the explained one"
+    return f"number is δ = 2 (z − t){share}"
 
 
 def _is_last(explanation: Explanation, layer: LayerExplanation) -> bool:
