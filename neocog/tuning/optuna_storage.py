@@ -6,6 +6,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from neocog.errors import FormatError, NeocogError, printable
 from neocog.files import exists, open_regular
 from neocog.tuning.storage_url import StorageUrl
@@ -26,6 +28,8 @@ __all__ = ["OptunaStorage"]
 
 #: The file of Optuna's journal in a study's folder, and the name of the study in it.
 _JOURNAL, _NAME = "journal.log", "neocog"
+#: The file beside the journal that is locked while somebody writes to it.
+_TURN = ".neocog-journal-lock"
 # Of a journal: a trial takes some 2 kB, 150 bytes more an epoch, and 20 kB more an hour.
 _MOST_BYTES = 1 << 28
 # Seconds that a process waits where another one writes to the same file of SQLite, and how often
@@ -78,10 +82,13 @@ class OptunaStorage:
         """The storage, as Optuna has it; to be called within `guarded`."""
         if self._url is not None and self._url.kind != "journal":
             return _database(self._url)
-        path = self._path or Path(_JOURNAL)
+        # Absolute: Optuna's lock is a link to the journal, by which it sees whether a lock is old.
+        # A relative link leads nowhere, and the lock of a killed process would stay for ever.
+        path = (self._path or Path(_JOURNAL)).absolute()
         if exists(path):
             _check_journal(path)
-        return JournalStorage(JournalFileBackend(str(path)))
+        lock = _Turn(path) if self.is_in_folder else None
+        return JournalStorage(JournalFileBackend(str(path), lock))
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -110,6 +117,24 @@ class OptunaStorage:
 
     def _hidden(self, text: str) -> str:
         return text if self._url is None else self._url.hidden(text)
+
+
+class _Turn:
+    """Has the processes of this machine write to a journal one after another.
+
+    The system ends the turn of a process that is killed; Optuna's own lock, which shared drives
+    need, would keep the others waiting for half a minute. The names are those of Optuna's locks.
+    """
+
+    def __init__(self, journal: Path) -> None:
+        self._lock = FileLock(journal.with_name(_TURN))
+
+    def acquire(self) -> bool:
+        self._lock.acquire()
+        return True
+
+    def release(self) -> None:
+        self._lock.release()
 
 
 def _database(url: StorageUrl) -> Any:
