@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from neocog import models as models
     from neocog import reference as reference
     from neocog.classifier import ImageClassifier as ImageClassifier
+    from neocog.curation.embedding import Embedding as Embedding
+    from neocog.curation.embedding import embed as embed
+    from neocog.curation.similarity import SimilarPictures as SimilarPictures
+    from neocog.curation.similarity import similar as similar
+    from neocog.curation.suggesting import suggest as suggest
+    from neocog.curation.suggestions import Suggestions as Suggestions
     from neocog.data import Data as Data
     from neocog.data import Dataset as Dataset
     from neocog.data import load_data as load_data

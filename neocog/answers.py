@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.losses import least_probability
 from neocog.network import Network
 from neocog.settings.training import LOSSES
 
@@ -20,7 +21,9 @@ __all__ = [
     "answered",
     "best_of",
     "class_labels",
+    "given_labels",
     "is_none",
+    "text_of",
     "threshold_fields",
     "top_fields",
 ]
@@ -29,8 +32,6 @@ __all__ = [
 Best = list[tuple[str, float]]
 
 _CLASSES, _LABELS, _NUMBERS = LOSSES
-# The probability that a label needs where neither the network nor its user says otherwise.
-_USUAL = 0.5
 
 
 def class_labels(network: Network) -> tuple[str, ...]:
@@ -41,6 +42,34 @@ def class_labels(network: Network) -> tuple[str, ...]:
 def best_of(row: NDArray[np.float32], labels: tuple[str, ...], top: int) -> Best:
     """The most probable classes of a row of probabilities, [classes]."""
     return [(labels[k], float(row[k])) for k in np.argsort(-row, kind="stable")[:top]]
+
+
+def given_labels(
+    row: NDArray[np.float32], labels: tuple[str, ...], threshold: float | None
+) -> Best:
+    """The labels that have the threshold, best first, with their probabilities."""
+    least = least_probability(threshold)
+    return [one for one in best_of(row, labels, len(labels)) if one[1] >= least]
+
+
+def text_of(
+    row: NDArray[np.float32], labels: tuple[str, ...], loss: str, threshold: float | None = None
+) -> str:
+    """The answer for a picture in a line: the class, the labels it is given, or the numbers.
+
+    Args:
+        row: what `Network.predict_proba` gives for it, [outputs].
+        labels: names of the outputs.
+        loss: that the network was trained by.
+        threshold: the probability that one of several labels needs; None for the usual one.
+    """
+    if loss == _NUMBERS:
+        pairs = zip(labels, row.tolist(), strict=True)
+        return ", ".join(f"{label} {number:.6g}" for label, number in pairs)
+    best = best_of(row, labels, 1)
+    found = given_labels(row, labels, threshold) if loss == _LABELS else best
+    said = ", ".join(f"{label} {100 * p:.1f} %" for label, p in found or best)
+    return said if found else f"no label (likeliest: {said})"
 
 
 def is_none(best: Best, threshold: float | None) -> bool:
@@ -94,6 +123,6 @@ def answer_of(
     best = best_of(row, labels, top)
     if loss == _CLASSES:
         return answered(name, best, threshold=threshold or None)
-    least = _USUAL if threshold is None else threshold
+    least = least_probability(threshold)
     found = [label for label, p in zip(labels, row, strict=True) if float(p) >= least]
     return {"image": name, "labels": found, "top": top_fields(best)}

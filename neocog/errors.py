@@ -18,13 +18,15 @@ __all__ = [
 # and lone surrogates, which cannot be encoded.
 _UNPRINTABLE = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
-# Longest name to compare, as the time grows with the square of the length.
-_LONGEST = 100
+# Longest name to compare, as the time grows with the square of the length; and how many pairs of
+# letters are compared, some 20,000 names of ten letters.
+_LONGEST, _MOST_PAIRS = 100, 2_000_000
 
 
 def is_plain(text: str) -> bool:
     """Whether `text` can be printed unchanged: it moves no cursor and reorders nothing."""
-    return _UNPRINTABLE.search(text) is None
+    # What Python calls printable has none of them, and is soon seen.
+    return text.isprintable() or _UNPRINTABLE.search(text) is None
 
 
 def printable(text: str, most: int = 100) -> str:
@@ -51,8 +53,13 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
 
     if not isinstance(name, str):
         return ""
-    spelled = {one.lower(): one for one in known}
-    near = difflib.get_close_matches(name[:_LONGEST].lower(), spelled, n=1, cutoff=0.5)
+    name, spelled, pairs = name[:_LONGEST].lower(), {}, 0
+    for one in known:
+        pairs += len(name) * len(one)
+        if pairs > _MOST_PAIRS:
+            break
+        spelled[one.lower()] = one
+    near = difflib.get_close_matches(name, spelled, n=1, cutoff=0.5)
     return f" Did you mean {spelled[near[0]]!r}?" if near else ""
 
 

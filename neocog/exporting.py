@@ -16,7 +16,7 @@ from neocog.data import Data
 from neocog.data.images import Dataset, mixed
 from neocog.errors import DataError, FormatError, NeocogError
 from neocog.extras import module_of_extra
-from neocog.files import exists, write_bytes
+from neocog.files import write_bytes
 from neocog.formats import save_parts
 from neocog.formats.hub_folder import check_free, write_files
 from neocog.formats.metadata import gives_probabilities
@@ -25,7 +25,7 @@ from neocog.losses import check_classifier
 from neocog.matching import mismatch
 from neocog.network import Network, check_network
 from neocog.validation import choice, file_path, flag, instance
-from neocog.write_errors import why_not_written
+from neocog.write_errors import check_replaceable, why_not_written
 
 __all__ = [
     "FORMATS",
@@ -188,6 +188,8 @@ def export(
             raise NeocogError(
                 f"{name} (={value}) is for {' and '.join(those)}; {format_} has no such choice."
             )
+    if int8:
+        check_classifier(network.loss, "Quantizing")
     if notes is not None:
         instance("notes", notes, Mapping, "notes by name, such as {'data': 'cifar10'}")  # type: ignore[type-abstract]
     if data is not None:
@@ -225,11 +227,8 @@ def check_export(path: Path, to: str | None = None, overwrite: bool = False) -> 
     format_ = _format(path, to)
     if format_ == "hub":
         check_free(path, overwrite)
-    elif not overwrite and exists(path):
-        raise FormatError(
-            f"{path} exists, and nothing is overwritten unless you ask for it: name another file, "
-            "or say overwrite=True (--overwrite)."
-        )
+    else:
+        check_replaceable(path, overwrite)
     if format_ in PROGRAMS:
         _writer_of(format_)
     return format_
@@ -241,7 +240,7 @@ def _writer_of(format_: str) -> ModuleType:
         "onnx": ("formats.onnx.writing.session", "onnx and onnxruntime", "onnx"),
         "torch-export": ("torch_engine.exported_program", "PyTorch", "torch"),
     }[format_]
-    return module_of_extra(f"neocog.{name}", format_, packages, extra)
+    return module_of_extra(f"neocog.{name}", f"The format {format_}", packages, extra)
 
 
 def _format(path: Path, to: str | None) -> str:
@@ -273,13 +272,11 @@ def _onnx(
     from neocog.formats.onnx.writing.session import OnnxSession, runtime
     from neocog.formats.onnx.writing.writer import OPSET, make_onnx
 
-    if int8:
-        check_classifier(network.loss, "Quantizing")
-        if data is None or not len(data.train):
-            raise DataError(
-                "int8 takes its ranges from pictures of the training: name the data, as in "
-                "data=neocog.load_data('cifar10') (--data cifar10)."
-            )
+    if int8 and (data is None or not len(data.train)):
+        raise DataError(
+            "int8 takes its ranges from pictures of the training: name the data, as in "
+            "data=neocog.load_data('cifar10') (--data cifar10)."
+        )
     model = make_onnx(network.parts(), pictures=pictures, softmax=softmax)
     differences = _differences(network, OnnxSession(model).run, pictures, data, runtime())
     quantized = None

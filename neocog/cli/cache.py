@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from neocog.caches import CacheContent, cache_content, clear_cache, is_old
 from neocog.cli.terminal import counted
+from neocog.data.cache.cache_entry import FEATURES
 from neocog.data.cache.cache_room import Kept, cache_share
 from neocog.errors import NeocogError, printable
 from neocog.files import cache_root
@@ -58,13 +60,22 @@ def _row(name: str, *columns: str) -> str:
 
 def _print_pictures(found: CacheContent, most: int) -> None:
     print()
-    if found.pictures:
-        print(_row("decoded pictures", "shape", "images", "size", "last used"))
+    rows: dict[tuple[str, ...], _Sum] = {}
     for one in found.pictures:
-        print(_row(*_described(one), readable(one.size), _day(one.used)))
+        # Features of a place and a view lie in several entries, which are one thing to a user.
+        about = one.about
+        features = about is not None and about.kind == FEATURES
+        of = (*_described(one), "" if features else str(one.folder))
+        images = None if about is None else about.shape[0]
+        rows.setdefault(of, _Sum()).add(images, one)
+    if rows:
+        print(_row("pictures and features", "shape", "images", "size", "last used"))
+    for (name, shape, _folder), row in rows.items():
+        count = "" if row.images is None else f"{row.images:,}"
+        print(_row(name, shape, count, readable(row.size), _day(row.used)))
     size = sum(one.size for one in found.pictures)
     print(
-        f"Decoded pictures take {readable(size)} of the {readable(most)} that they may, "
+        f"Pictures and features: {readable(size)} of {readable(most)} at most, "
         f"{100 * cache_share():g} % of the disk."
     )
 
@@ -80,15 +91,31 @@ def _print_kernels(found: CacheContent) -> None:
     print(f"Compiled kernels take {readable(sum(one.size for one in found.kernels))}.")
 
 
-def _described(one: Kept) -> tuple[str, str, str]:
+@dataclass
+class _Sum:
+    """What the entries of a row take together."""
+
+    images: int | None = None
+    size: int = 0
+    used: float = 0.0
+
+    def add(self, images: int | None, one: Kept) -> None:
+        if images is not None:
+            self.images = images + (self.images or 0)
+        self.size += one.size
+        self.used = max(self.used, one.used)
+
+
+def _described(one: Kept) -> tuple[str, str]:
+    """The name and the shape, or the kind, of what an entry holds."""
     if one.about is None:
-        return "(torn or unfinished)", "", ""
-    count, *item = one.about.shape
+        return "(torn or unfinished)", ""
+    _count, *item = one.about.shape
     name = printable(one.about.name) + (", old" if is_old(one) else "")
     if len(item) != 3:
-        return name, printable(one.about.kind, 12), f"{count:,}"
+        return name, printable(one.about.kind, 12)
     height, width, channels = item
-    return name, f"{channels} × {height} × {width}", f"{count:,}"
+    return name, f"{channels} × {height} × {width}"
 
 
 def _day(seconds: float) -> str:
@@ -134,7 +161,7 @@ def _clear(what: str, old: bool, json_: bool) -> int:
         return 0
     removed = []
     if what != "kernels":
-        removed.append(f"{counted(freed.pictures, 'set')} of decoded pictures")
+        removed.append(f"{counted(freed.pictures, 'set')} of pictures or features")
     if what != "pictures":
         removed.append(counted(freed.kernels, "compiled kernel"))
     print(f"Removed {' and '.join(removed)}: {readable(freed.size)}.")

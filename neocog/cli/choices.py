@@ -3,6 +3,7 @@
 from neocog.cli.terminal import counted, say
 from neocog.data.dataset import Data
 from neocog.data.finding import Found
+from neocog.data.sources.base import NUMBER
 from neocog.errors import printable
 from neocog.network import Network
 from neocog.settings.augmentation import Augmentation
@@ -24,10 +25,20 @@ def say_pictures(found: Found) -> None:
     how = "as they are" if one else f"{found.resize.mode}, {found.resize.interpolation}"
     count = sum(map(len, found.listing.parts.values()))
     say(
-        f"Pictures: {count:,} of {of} in {len(found.listing.classes):,} classes, made "
+        f"Pictures: {count:,} of {of} {_labeled(found)}, made "
         f"{width} × {height} {'gray' if channels == 1 else 'in color'} ({how}) "
         "[--size, --channels, --resize]"
     )
+
+
+def _labeled(found: Found) -> str:
+    """What the pictures have: classes, labels or a number."""
+    names = found.listing.classes
+    if found.options.labels == NUMBER:
+        return f"with a number each ({printable(names[0], 40)})"
+    if found.has_targets:
+        return f"with {counted(len(names), 'label')}"
+    return f"in {len(names):,} classes"
 
 
 def say_held_out(data: Data, found: Found) -> None:
@@ -37,7 +48,7 @@ def say_held_out(data: Data, found: Found) -> None:
         how = "" if found.is_split else f" ({100 * found.options.validation:g} %) [--validation]"
         say(f"Evaluated on: {counted(len(images), f'{part} image')}{how}")
     counts = found.class_counts
-    if is_uneven(counts):
+    if counts and is_uneven(counts):
         names = found.listing.classes
         there = [k for k, count in enumerate(counts) if count]
         most, least = (pick(there, key=counts.__getitem__) for pick in (max, min))

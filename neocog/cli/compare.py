@@ -21,6 +21,8 @@ __all__ = ["compare"]
 
 _WIDEST_CELL, _NARROWEST_CELL = 34, 12
 _WIDEST_TITLE = 26
+# Measures that are no parts of a whole, which are shown in percent.
+_NO_PARTS = ("loss", "mae", "rmse", "r2")
 
 
 def compare(folders: list[str], json_: bool) -> int:
@@ -71,7 +73,7 @@ def _rows(
     ]
     for name in measures:
         if not name.endswith(("_low", "_high")):
-            show = three_digits if name.endswith("loss") else percent
+            show = three_digits if name.endswith(_NO_PARTS) else percent
             rows.append((name.replace(".", " "), [show(run.results.get(name)) for run in block]))
         elif name.endswith("_low"):
             rows.append(("  95 % interval", [_interval(run, name) for run in block]))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from neocog.cli.paths import out_path
+from neocog.cli.paths import page_path
 from neocog.cli.terminal import counted, loading_progress
 from neocog.data.check import Report, check_data
 from neocog.data.check.balance import TINY
@@ -37,7 +37,7 @@ def check(
     **chosen: Any,
 ) -> int:
     """Print what is wrong with pictures; returns 1 if they should not be trained on as they are."""
-    path = out_path(html) if html else None  # a bad path is reported before any work is done
+    path = page_path(html) if html else None  # a bad path is reported before any work is done
     if near is not None:
         chosen["near"] = near
     given = {name: value for name, value in chosen.items() if value is not None}

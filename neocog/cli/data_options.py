@@ -6,6 +6,7 @@ from typing import Any
 
 __all__ = [
     "INTERPOLATIONS",
+    "LABELS",
     "ON_BAD",
     "RESIZE_MODES",
     "add_check_options",
@@ -17,6 +18,7 @@ __all__ = [
 RESIZE_MODES = ("stretch", "crop", "letterbox")
 INTERPOLATIONS = ("nearest", "box", "bilinear", "bicubic", "lanczos")
 ON_BAD = ("error", "skip")
+LABELS = ("one", "several", "number")
 
 _SIZE = re.compile(r"(\d{1,6})(?:[xX×](\d{1,6}))?")
 
@@ -57,6 +59,13 @@ def add_data_options(p: argparse.ArgumentParser, *, shape: bool, on_bad: bool = 
     _add_columns(add)
     if not shape:
         return
+    add(
+        "--labels",
+        choices=LABELS,
+        default=None,
+        help="what a table says of a picture: one class, several labels (columns of 0 and 1, or "
+        "one column of labels parted by semicolons), or a number (default: one)",
+    )
     add = p.add_argument_group("resizing of pictures").add_argument
     add(
         "--size",
@@ -103,7 +112,12 @@ def add_column_options(p: argparse.ArgumentParser) -> None:
 
 def _add_columns(add: Any) -> None:
     add("--file-column", default=None, metavar="NAME", help="table column of the file names")
-    add("--label-column", default=None, metavar="NAME", help="table column of the classes")
+    add(
+        "--label-column",
+        default=None,
+        metavar="NAME",
+        help="table column of the classes; of several labels A,B,…",
+    )
 
 
 def _names(text: str) -> list[str]:

@@ -11,19 +11,28 @@ import numpy as np
 from neocog.cli.loading import find_pictures, load_options, say_notes, taken_out
 from neocog.cli.paths import out_path
 from neocog.cli.prediction_output import output_to
+from neocog.cli.targets import check_has_targets
 from neocog.cli.terminal import loading_progress, say, say_compiling
 from neocog.data import Data, Dataset, load_data
 from neocog.data.finding import holds_pictures
 from neocog.engine import announced
 from neocog.engines import choose_for_predictions
 from neocog.errors import DataError, NeocogError, printable
-from neocog.evaluation import VIEWS, Evaluation, summary, write_mistakes
-from neocog.evaluation import evaluate_classes as evaluate_network
+from neocog.evaluation import (
+    VIEWS,
+    AnyEvaluation,
+    Evaluation,
+    LabelsEvaluation,
+    result_summary,
+    write_mistakes,
+    write_target_mistakes,
+)
+from neocog.evaluation import evaluate as evaluate_network
 from neocog.files import user_path
 from neocog.formats import training_of
 from neocog.loading import open_saved
-from neocog.losses import has_targets
-from neocog.matching import fitting, in_order_of, mismatch
+from neocog.losses import gives_numbers, has_targets
+from neocog.matching import fitting, in_order_of, labels_for, mismatch
 from neocog.network import Network
 from neocog.summary import cost
 from neocog.trained_on import trained_on
@@ -77,15 +86,9 @@ def load_usual(
     uncertain whether the data are those of the training.
 
     Raises:
-        NeocogError: there are no data, they have changed, or their shape does not fit the network;
-            or the network was trained with targets, which pictures in files do not have.
+        NeocogError: there are no data, they have changed, or their shape or labels do not fit the
+            network.
     """
-    if has_targets(network.loss):
-        raise NeocogError(
-            f"{model} was trained by {network.loss}, with a target for every output, and pictures "
-            "in files have a class each. Evaluate it in Python: "
-            f"neocog.evaluate(neocog.load({model!r}), (images, targets))."
-        )
     trained = trained_on(model)
     name = data or (trained.name if data_dir is not None else trained.source)
     if name is None:
@@ -96,12 +99,13 @@ def load_usual(
             f"{model} does not say {unknown}. Name the data, as in: neocog evaluate {model} cifar10"
         )
     same = trained.source is not None and _same_place(name, trained.source)
-    options = {**(trained.options if same else {}), **(given or {})}
+    options = {**(trained.options if same else {}), **labels_for(network), **(given or {})}
     if data is None and holds_pictures(name):
         # Loaded as for the training; the fingerprint tells whether the images are the same.
         options.setdefault("on_bad", "skip")
     chosen = load_options(given or {}).chosen  # not the selection that it was trained on
     try:
+        check_has_targets(name, network.loss)
         found = find_pictures(name, options, threads) if data_dir is None else None
         if found is not None:
             loaded = Data.of(fitting(found, network, model).load())
@@ -196,6 +200,7 @@ def evaluate(
         threshold = real("--threshold", threshold, 0, 1)
     path = None if mistakes is None else out_path(mistakes)
     network = open_model(model, architecture)
+    _check_options(network.loss, top_k, threshold)
     views = views_of(model, tta)
     if top_k is not None:
         whole("--top-k", top_k, 1, network.output_shape[0])
@@ -207,18 +212,37 @@ def evaluate(
     predict_by(network, engine, device, len(images))
     with announced(say_compiling):
         result = evaluate_network(network, images, tta=views, threads=threads)
+    if isinstance(result, LabelsEvaluation) and threshold is not None:
+        result = replace(result, threshold=threshold)
     if path is not None:
         _write_mistakes(result, path)
     if json_:
         seen = {"tta": views} if views else {}
         about = {"model": model, "data": loaded.name, "part": judged.part}
-        found = result.to_dict(top_k=top_k, threshold=threshold, complete=True)
+        found = _complete(result, top_k, threshold)
         print(json.dumps({**about, **seen, **found}))
     else:
-        print(summary(result, judged.part, top_k=top_k, threshold=threshold))
+        print(result_summary(result, judged.part, top_k=top_k, threshold=threshold))
     return 0
 
 
-def _write_mistakes(result: Evaluation, path: Path) -> None:
+def _check_options(loss: str, top_k: int | None, threshold: float | None) -> None:
+    """Raise `NeocogError` for options that are of networks with another loss."""
+    if has_targets(loss) and top_k is not None:
+        raise NeocogError(f"--top-k is for networks that choose one class; this one has {loss}.")
+    if gives_numbers(loss) and threshold is not None:
+        raise NeocogError("--threshold is for probabilities, and this network gives numbers.")
+
+
+def _complete(result: AnyEvaluation, top_k: int | None, threshold: float | None) -> dict[str, Any]:
+    if isinstance(result, Evaluation):
+        return result.to_dict(top_k=top_k, threshold=threshold, complete=True)
+    return {**result.to_dict(), "mistakes": [one.to_dict() for one in result.mistakes]}
+
+
+def _write_mistakes(result: AnyEvaluation, path: Path) -> None:
     with output_to(path) as stream:
-        write_mistakes(result.mistakes, stream)
+        if isinstance(result, Evaluation):
+            write_mistakes(result.mistakes, stream)
+        else:
+            write_target_mistakes(result.mistakes, stream)

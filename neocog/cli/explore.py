@@ -7,9 +7,9 @@ import threading
 import webbrowser
 from pathlib import Path
 
+from neocog.cli.own_pictures import own_pictures
 from neocog.cli.terminal import is_terminal, loading_progress, say
 from neocog.loading import open_network
-from neocog.losses import check_classifier
 from neocog.settings.training import check_threads
 from neocog.web import Server, Session, is_loopback
 from neocog.web.door import leading_to
@@ -28,6 +28,7 @@ def explore(
     no_browser: bool,
     threads: int | None,
     architecture: str | None = None,
+    pictures: str | None = None,
 ) -> int:
     """Serve the page until Ctrl+C; prints its address."""
     check_threads(threads)
@@ -35,8 +36,7 @@ def explore(
         # Bind first, so that a port in use is reported at once. Early requests wait.
         server = Server(host, port)
         ending.callback(server.close)
-        opened = open_network(model, data, loading_progress(), architecture)
-        check_classifier(opened.network.loss, "Exploring")
+        opened = open_network(model, data, loading_progress(), architecture, pretrained=True)
         for note in opened.notes:
             say(note)
         if opened.data is None:
@@ -46,8 +46,11 @@ def explore(
                 f"Anyone who can reach {server.origin} and knows the address with its token can "
                 "see and change everything; the connection is not encrypted."
             )
+        sample = None if pictures is None else own_pictures(pictures, opened.network)
         say("Preparing the network (its kernels are compiled the first time) …")
-        session = Session(opened.network, opened.data, opened.name, threads=threads)
+        session = Session(
+            opened.network, opened.data, opened.name, pictures=sample, threads=threads
+        )
         ending.callback(session.close)
         print(server.address, flush=True)
         say("Stop with Ctrl+C.")

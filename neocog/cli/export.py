@@ -9,11 +9,9 @@ from neocog.engine import announced
 from neocog.errors import NeocogError, printable
 from neocog.exporting import PROGRAMS, SUFFIXES, Export, Quantized, check_export
 from neocog.exporting import export as export_network
-from neocog.files import exists
 from neocog.formats import training_of
 from neocog.limits import readable
 from neocog.loading import data_for, open_saved
-from neocog.models.named import is_new
 from neocog.run_info import run_of_model
 
 __all__ = ["export"]
@@ -32,11 +30,6 @@ def export(
     json_: bool,
 ) -> int:
     """Write a saved network in another format; print how its results differ from neocog's."""
-    if is_new(model) and not exists(model):
-        raise NeocogError(
-            f"{printable(model)} is a network without weights: there is nothing to export yet. "
-            f"Train it first, as in: neocog train --model {printable(model)}"
-        )
     path = _path(model, to, out)
     format_ = check_export(path, to, overwrite)  # before data are loaded
     if data is not None and format_ not in PROGRAMS:

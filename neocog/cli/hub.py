@@ -5,8 +5,6 @@ from pathlib import Path
 
 from neocog.cli.paths import out_path
 from neocog.cli.terminal import say
-from neocog.errors import NeocogError, printable
-from neocog.files import exists
 from neocog.formats import is_hub_folder, training_of
 from neocog.formats.hub_folder import files_of
 from neocog.hub import check_repository
@@ -15,7 +13,6 @@ from neocog.hub import push as push_model
 from neocog.hub_card import files_with_card
 from neocog.limits import readable
 from neocog.loading import open_saved
-from neocog.models.named import is_new
 from neocog.run_info import run_of_model
 
 __all__ = ["pull", "push"]
@@ -30,10 +27,6 @@ def push(
     json_: bool,
 ) -> int:
     """Upload a saved network with a model card to the hub; print its address."""
-    if is_new(model) and not exists(model):
-        raise NeocogError(
-            f"{printable(model)} is a network without weights: there is nothing to push yet."
-        )
     check_repository(repository)
     network, notes = open_saved(model, architecture)
     for note in notes:

@@ -11,10 +11,18 @@ from neocog.data.options import LoadOptions
 from neocog.errors import DataError, printable
 from neocog.preprocessing import Resize
 
-__all__ = ["check_no_options", "find_pictures", "load_options", "say_notes", "taken_out"]
+__all__ = [
+    "check_no_options",
+    "find_pictures",
+    "load_options",
+    "say_not_kept",
+    "say_notes",
+    "taken_out",
+]
 
 _LOADING = ("size", "channels", "classes", "validation", "split_seed", "on_bad")
-_NAMES = (*_LOADING, "resize", "interpolation", "file_column", "label_column")
+_TABLE = ("file_column", "label_column", "labels")
+_NAMES = (*_LOADING, "resize", "interpolation", *_TABLE)
 
 
 def taken_out(options: dict[str, Any]) -> dict[str, Any]:
@@ -35,7 +43,7 @@ def check_no_options(data: str, given: Mapping[str, Any]) -> None:
 
 def load_options(given: Mapping[str, Any], threads: int | None = None) -> LoadOptions:
     """The options for loading, except for resizing, which `find_pictures` handles."""
-    names = (*_LOADING, "file_column", "label_column")
+    names = (*_LOADING, *_TABLE)
     said = {name: given[name] for name in names if name in given}
     return LoadOptions.of(**said, threads=threads, progress=loading_progress())
 
@@ -58,6 +66,12 @@ def find_pictures(data: str, given: Mapping[str, Any], threads: int | None) -> F
     said = {"resize", "interpolation"} & given.keys()
     options = replace(found.options, resize=resize if said else None)
     return replace(found, resize=resize, options=options)
+
+
+def say_not_kept(why: str) -> None:
+    """Print why features of pictures are not kept on the disk, if there is a reason."""
+    if why:
+        say(f"Features are not kept on the disk, and computed again next time: {why}")
 
 
 def say_notes(data: Data) -> None:

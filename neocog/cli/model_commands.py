@@ -14,6 +14,11 @@ from neocog.cli.arguments import (
     add_threads,
     overview,
 )
+from neocog.cli.curation_commands import (
+    embed_arguments,
+    similar_arguments,
+    suggest_arguments,
+)
 from neocog.cli.data_options import add_check_options, add_column_options
 from neocog.cli.evaluation_options import (
     add_threshold,
@@ -29,6 +34,13 @@ def add_model_commands(commands: Commands) -> None:
     """Add the commands; the arguments of one are added when it is asked for."""
     for name, text, fill in (
         ("predict", "classify pictures with a saved network", _predict),
+        ("embed", "write the features of pictures to a file", embed_arguments),
+        ("similar", "find the pictures that look most like another one", similar_arguments),
+        (
+            "suggest",
+            "say which pictures to label next, and which labels look wrong",
+            suggest_arguments,
+        ),
         ("explain", "write a page that explains a prediction", _explain),
         ("export", "write a saved network for other programs, such as ONNX Runtime", _export),
         ("push", "upload a saved network with a model card to the Hugging Face hub", _push),
@@ -97,13 +109,17 @@ def _explain(p: ArgumentParser) -> None:
     add_model(p)
     p.add_argument("image", help="an image file, or train:3, validation:3 or test:3")
     p.add_argument(
-        "--label", default=None, help="the image's class (default: its label, or the prediction)"
+        "--label",
+        default=None,
+        help="the image's class (default: its label, or the prediction); of several labels or "
+        "numbers the one to explain",
     )
     p.add_argument(
         "--data",
         default=None,
         help=f"{DATA.format(default='what it was trained on')}, to show what activates the filters",
     )
+    _add_pictures(p)
     p.add_argument(
         "-o",
         "--out",
@@ -114,6 +130,15 @@ def _explain(p: ArgumentParser) -> None:
     p.add_argument("--open", dest="open_", action="store_true", help="open the page in the browser")
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)
+
+
+def _add_pictures(p: ArgumentParser) -> None:
+    p.add_argument(
+        "--pictures",
+        default=None,
+        metavar="FOLDER",
+        help="pictures of your own to show what activates the filters, without labels",
+    )
 
 
 def _export(p: ArgumentParser) -> None:
@@ -242,6 +267,7 @@ def _explore(p: ArgumentParser) -> None:
         default=None,
         help=DATA.format(default="what it was trained on, or shapes"),
     )
+    _add_pictures(p)
     p.add_argument("--host", default="127.0.0.1", help="address to serve (default: 127.0.0.1)")
     p.add_argument("--port", type=int, default=8421, help="port; 0: any free one (default: 8421)")
     p.add_argument("--no-browser", action="store_true", help="do not open a browser")

@@ -10,7 +10,8 @@ from neocog.answers import best_of, class_labels
 from neocog.cli.evaluate import open_model, predict_by
 from neocog.cli.paths import out_path
 from neocog.cli.picture_list import GivenPicture, given_pictures
-from neocog.cli.prediction_output import output_to, writer_of
+from neocog.cli.prediction_output import Writer, output_to, writer_of
+from neocog.cli.target_output import target_writer_of
 from neocog.cli.terminal import loading_progress, say, say_compiling
 from neocog.data.options import LoadOptions
 from neocog.data.reading_ahead import read_ahead
@@ -18,6 +19,8 @@ from neocog.engine import announced
 from neocog.engines import choose_for_predictions
 from neocog.errors import DataError, NeocogError
 from neocog.limits import available_cores
+from neocog.losses import gives_numbers, has_targets
+from neocog.matching import LABELS_OF
 from neocog.network import Network
 from neocog.settings.training import check_threads
 from neocog.validation import real
@@ -44,10 +47,10 @@ def predict(
     engine: str,
     device: str | None,
 ) -> int:
-    """Write the most probable classes of each image; returns 1 if some images could not be read.
+    """Write the most probable classes of each image, its labels or its number.
 
-    Those are reported on stderr and, except in plain lines, in their places in the output; the
-    results of the others are written.
+    Returns 1 if some images could not be read. Those are reported on stderr and, except in plain
+    lines, in their places in the output; the results of the others are written.
     """
     if top < 1:
         raise NeocogError(f"--top (={top}) must be at least 1.")
@@ -57,13 +60,12 @@ def predict(
         threshold = real("--threshold", threshold, 0, 1)
     path = out_path(out) if out is not None else None
     network = open_model(model, architecture)
-    if network.loss == "mse":
-        raise NeocogError(
-            f"{model} gives numbers and not classes, as it was trained by squared error: "
-            "neocog.load(…).predict(images) has them."
-        )
+    if gives_numbers(network.loss) and threshold is not None:
+        raise NeocogError("--threshold is for probabilities, and this network gives numbers.")
     threshold = network.threshold if threshold is None else threshold
-    options = LoadOptions(file_column=file_column, label_column=label_column)
+    options = LoadOptions.of(
+        file_column=file_column, label_column=label_column, labels=LABELS_OF[network.loss]
+    )
     pictures, count = given_pictures(images, options, null=null)
     predict_by(network, engine, device, count or 0)
     names = class_labels(network)
@@ -77,7 +79,12 @@ def predict(
     at_a_time = max(1, min(_AT_A_TIME, _MOST_BYTES // max(1, int(np.prod(network.input_shape)))))
     batches = read_ahead(pictures, read, at_a_time=at_a_time, threads=threads or available_cores())
     with announced(say_compiling), output_to(path) as stream:
-        writer = writer_of(_format(format_, path), stream, top, threshold or None)
+        how = _format(format_, path)
+        writer: Writer
+        if has_targets(network.loss):
+            writer = target_writer_of(how, stream, names, network.loss, top, threshold)
+        else:
+            writer = writer_of(how, stream, top, threshold or None)
         for some, found in batches:
             pixels = [one for one in found if not isinstance(one, DataError)]
             rows = iter(_probabilities(network, model, pixels, threads, alone=count == 1))
@@ -87,9 +94,11 @@ def predict(
                 if isinstance(one, DataError):
                     say(f"neocog: {one}")
                     bad += 1
-                    writer.write(picture.name, [], str(one))
+                    writer.write(picture.name, None, str(one))
                 else:
-                    writer.write(picture.name, best_of(next(rows), names, top), None)
+                    row = next(rows)
+                    result = row if has_targets(network.loss) else best_of(row, names, top)
+                    writer.write(picture.name, result, None)
             done += len(some)
             if progress is not None and count is not None:
                 progress("predicting", done, count)

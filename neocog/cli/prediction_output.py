@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
 from neocog.answers import Best, answered, is_none, threshold_fields, top_fields
 from neocog.errors import NeocogError
@@ -27,8 +27,8 @@ class Writer(Protocol):
     def begin(self) -> None:
         """Write what comes before the first picture."""
 
-    def write(self, name: str, best: Best, error: str | None) -> None:
-        """Write a picture's classes, or why it could not be read."""
+    def write(self, name: str, result: Any, error: str | None, /) -> None:
+        """Write a picture's result, or None and why it could not be read."""
 
     def end(self) -> None:
         """Write what comes after the last picture."""
@@ -42,9 +42,9 @@ class _Lines:
     def begin(self) -> None:
         """Nothing."""
 
-    def write(self, name: str, best: Best, error: str | None) -> None:
+    def write(self, name: str, best: Best | None, error: str | None) -> None:
         """Write a line; pictures that could not be read are reported on stderr."""
-        if error is None:
+        if best is not None:
             shown = ", ".join(f"{label} {100 * p:.1f} %" for label, p in best)
             if is_none(best, self._threshold):
                 shown = f"none of these (best guess: {shown})"
@@ -64,9 +64,9 @@ class _JsonArray:
         """The bracket."""
         self._out.write("[")
 
-    def write(self, name: str, best: Best, error: str | None) -> None:
+    def write(self, name: str, best: Best | None, error: str | None) -> None:
         """Write an element of the array."""
-        found = answered(name, best, error, self._threshold)
+        found = answered(name, best or [], error, self._threshold)
         self._out.write(self._before + json.dumps(found))
         self._before = ", "
 
@@ -83,10 +83,10 @@ class _JsonLines:
     def begin(self) -> None:
         """Nothing."""
 
-    def write(self, name: str, best: Best, error: str | None) -> None:
+    def write(self, name: str, best: Best | None, error: str | None) -> None:
         """Write an object on a line."""
         found: dict[str, object] = {"file": name}
-        if error is None:
+        if best is not None:
             label, probability = best[0]
             found |= {"label": label, "probability": probability}
             found |= threshold_fields(best, self._threshold) | {"top": top_fields(best)}
@@ -110,13 +110,13 @@ class _Csv:
         guess = ["guess"] if self._threshold is not None else []
         self._rows.writerow(["file", "label", "probability", *more, *guess, "error"])
 
-    def write(self, name: str, best: Best, error: str | None) -> None:
+    def write(self, name: str, best: Best | None, error: str | None) -> None:
         """A row."""
-        cells = [cell for label, p in best for cell in (label, f"{p:.6g}")]
+        cells = [cell for label, p in best or [] for cell in (label, f"{p:.6g}")]
         cells += [""] * (2 * self._top - len(cells))
         if self._threshold is not None:
             cells.append(cells[0])  # the guess
-            if error is None and is_none(best, self._threshold):
+            if best is not None and is_none(best, self._threshold):
                 cells[0] = ""
         self._rows.writerow([name, *cells, error or ""])
 

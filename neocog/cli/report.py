@@ -5,11 +5,11 @@ from typing import Any
 
 from neocog.cli.evaluate import EvaluationData, load_usual, open_model, views_of
 from neocog.cli.loading import taken_out
-from neocog.cli.paths import out_path
+from neocog.cli.paths import page_path
 from neocog.cli.terminal import say, say_compiling
 from neocog.engine import announced
 from neocog.errors import NeocogError, printable
-from neocog.evaluation import evaluate_classes as evaluate_network
+from neocog.evaluation import evaluate as evaluate_network
 from neocog.network import Network
 from neocog.report.run import write_run_report
 
@@ -26,7 +26,7 @@ def report(
 ) -> int:
     """Write the report of a run folder; prints its path."""
     given = taken_out(options)
-    path = out_path(out) if out else None
+    path = page_path(out) if out else None
     if not Path(folder).is_dir():
         raise NeocogError(
             f"{printable(folder)} is no run folder. A report is made from a folder that neocog "

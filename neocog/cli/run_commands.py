@@ -90,7 +90,7 @@ def _tune(p: ArgumentParser) -> None:
         "mysql://…, or sqlite:///… on one machine (default: a journal in the study's folder)",
     )
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
-    _add_training(p, skip=("transfer", "transfer_views", "transfer_minutes"))
+    _add_training(p, skip=("transfer", "pretrained", "transfer_views", "transfer_minutes"))
     p.set_defaults(run=run)
 
 

@@ -30,6 +30,8 @@ _BESIDE_NAME = 25
 # Settings that are listed when there is no room for their columns.
 _NAMED = 8
 
+# Measures that only some losses have: of several labels, and of numbers.
+_OF_TARGETS = (("mAP", "mAP", percent), ("RMSE", "rmse", three_digits), ("R²", "r2", three_digits))
 # Settings that are called like a measure.
 _TITLES = {"loss": "minimized"}
 
@@ -79,11 +81,16 @@ def _lines(records: list[RunRecord]) -> list[str]:
         ]
         for name, title in zip(differing, short_names(differing), strict=True)
     ]
+    of_targets = [
+        [title, *(show(run.result(name)) for run in records)]
+        for title, name, show in _OF_TARGETS
+        if any(run.result(name) is not None for run in records)
+    ]
     tail = [
         ["loss", *(three_digits(run.result("loss")) for run in records)],
         ["time", *(duration(run.seconds) for run in records)],
     ]
-    shown, left = _fitting(head, [*of_settings, *tail])
+    shown, left = _fitting(head, [*of_targets, *of_settings, *tail])
     lines = table(shown, [False, False, *(True for _ in shown[2:])])
     hidden = [column[0] for column in left if column in of_settings]
     if hidden:

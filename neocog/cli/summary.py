@@ -17,6 +17,8 @@ __all__ = ["summary"]
 
 # Columns that fit a terminal of the usual size.
 _WIDTH = 80
+# Columns that a name keeps in any case.
+_SHORTEST = 12
 
 
 def _network(model: str, architecture: str | None, width: float, classes: int) -> Network:
@@ -102,8 +104,16 @@ def _plain(
 
 
 def _table(rows: list[list[str]], sides: list[Callable[[str, int], str]]) -> None:
+    """Print a table that fits `_WIDTH`; where it would not, long names lose their beginnings."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     gap = "  " if sum(widths) + 2 * (len(widths) - 1) <= _WIDTH else " "
+    widths[0] = min(widths[0], max(_SHORTEST, _WIDTH - sum(widths[1:]) - len(widths) + 1))
+    rows = [[_ending(row[0], widths[0]), *row[1:]] for row in rows]
     for row in rows:
         cells = [side(cell, w) for side, cell, w in zip(sides, row, widths, strict=True)]
         print(gap.join(cells).rstrip())
+
+
+def _ending(name: str, width: int) -> str:
+    """The end of a name, which tells it from its neighbors, behind a mark for what is cut off."""
+    return name if len(name) <= width else f"…{name[len(name) - width + 1 :]}"

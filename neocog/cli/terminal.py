@@ -36,6 +36,9 @@ __all__ = [
 # change the direction in which text is shown.
 _CONTROLS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
+# What some tasks count, whatever the others do.
+_THINGS = {"strength": "fits", "head": "fits"}
+
 # Similar characters, for those that neocog itself prints.
 _SIMILAR = {"×": "x", "–": "-", "—": "-", "…": "...", "µ": "u", "·": "*", "−": "-", "α": "alpha"}
 
@@ -191,8 +194,8 @@ def is_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
-def loading_progress() -> Callable[[str, int, int], None]:
-    """A progress function for `neocog.load_data`, with a line for each task.
+def loading_progress(things: str = "pictures") -> Callable[[str, int, int], None]:
+    """A progress function for `neocog.load_data` and others, with a line for each task.
 
     The line is redrawn on a terminal. Elsewhere one is printed every 10 %, for tasks that take over
     a second.
@@ -216,7 +219,7 @@ def loading_progress() -> Callable[[str, int, int], None]:
         if not is_terminal() and now - begin < 1 and what != "downloading":
             return
         shown[what], last = step, now
-        amount = f"{done:,} of {total:,} pictures"
+        amount = f"{done:,} of {total:,} {_THINGS.get(what, things)}"
         if what == "downloading":
             amount = f"{done / 1e6:.0f} of {total / 1e6:.0f} MB"
         left = (now - begin) * (total - done) / done if done else 0.0

@@ -1,5 +1,6 @@
 """``neocog train``."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,12 +15,14 @@ from neocog.cli.paths import out_path
 from neocog.cli.terminal import say, say_compiling
 from neocog.cli.training_setup import Setup, Wanted, continued, read_config, set_up, wanted_of
 from neocog.cli.transfer import TransferSetup, set_up_transfer
+from neocog.cli.transfer_default import with_default
 from neocog.data import Dataset
 from neocog.engine import announced
 from neocog.engines import choose_engine
 from neocog.errors import DataError, NeocogError
-from neocog.evaluation import Evaluation, accuracy_line, evaluate_classes, images_to_calibrate
+from neocog.evaluation import AnyEvaluation, images_to_calibrate, result_line
 from neocog.evaluation import calibrate as calibrate_network
+from neocog.evaluation import evaluate as evaluate_network
 from neocog.formats.checkpoint import Checkpoint
 from neocog.launch import launch
 from neocog.loading import name_of_run
@@ -72,6 +75,8 @@ def train(
             return 0
         return _resume(Path(out), {}, {})
     wanted = wanted_of(data, recipe, config, data_dir, options, changes)
+    if processes is None and not finds_lr:
+        wanted = with_default(wanted)
     if wanted.recipe.transfer is not None:
         _check_transfer(several=processes is not None, finds_lr=finds_lr)
     begins = set_up if wanted.recipe.transfer is None else set_up_transfer
@@ -183,13 +188,17 @@ def _run(
     """Train, evaluate and print; returns the exit code."""
     recipe, data, network = setup.recipe, setup.data, setup.network
     steps: Steps | None = Steps(network, data.train, data.validation, recipe)
+    began = time.perf_counter()
     if isinstance(setup, TransferSetup):
-        steps = setup.begin()
-    history = _fit(steps, data.classes, folder, resume) if steps is not None else History()
-    if steps is not None:
+        steps = setup.begin(folder)
+    if steps is None:
+        history = History(seconds=time.perf_counter() - began)
+    else:
+        history = _fit(steps, data.classes, folder, resume)
         network = steps.whole(steps.network)
+        setup = replace(setup, network=network)
     if history.interrupted or ended.by:  # `ended.by` if the signal came during the last save
-        return _interrupted(replace(setup, network=network), history, folder, ended)
+        return _interrupted(setup, history, folder, ended)
     if steps is None:
         with deferred_signals():
             folder.save(network, history, recipe.tta)
@@ -204,13 +213,13 @@ def _run(
                 folder.save_again(network, recipe.tta)
         if len(images):
             with announced(say_compiling):
-                result = evaluate_classes(network, images, tta=recipe.tta, threads=recipe.threads)
+                result = evaluate_network(network, images, tta=recipe.tta, threads=recipe.threads)
     except KeyboardInterrupt:
         return _interrupted(setup, history, folder, ended)
     with deferred_signals():
         folder.finish(history, result, "finished", part=part)
     if result is not None:
-        print(accuracy_line(result, part))
+        print(result_line(result, part))
     else:
         say("Nothing was held out, so nothing says how good it is.")
     code = _report(folder, network, history, result, part, images, ended)
@@ -251,7 +260,7 @@ def _report(
     folder: RunFolder,
     network: Network,
     history: History,
-    result: Evaluation | None,
+    result: AnyEvaluation | None,
     part: str,
     images: Dataset,
     ended: Ended,

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from neocog.cli.choices import say_choices, say_held_out, say_pictures
+from neocog.cli.given_weights import settled
 from neocog.cli.loading import check_no_options, find_pictures, say_notes
+from neocog.cli.targets import agreed, check_has_targets, check_learnable, check_loss, labels_by
 from neocog.cli.terminal import loading_progress, say
 from neocog.data import Data, load_data
 from neocog.data.finding import Found
@@ -16,7 +18,6 @@ from neocog.files import exists
 from neocog.launch import launch
 from neocog.layers import image_shape
 from neocog.loading import open_saved
-from neocog.losses import has_targets
 from neocog.matching import fitting, in_order_of, mismatch
 from neocog.models import split_python_file
 from neocog.models.named import is_new, make_model
@@ -29,7 +30,16 @@ from neocog.training.experiment import make_network
 from neocog.training.fixed_settings import check_fixed_settings
 from neocog.training.run_config import read_run_config
 
-__all__ = ["Setup", "Wanted", "continued", "read_config", "set_up", "wanted_of"]
+__all__ = [
+    "Setup",
+    "Wanted",
+    "check_classes",
+    "continued",
+    "pictures_of",
+    "read_config",
+    "set_up",
+    "wanted_of",
+]
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,7 @@ class Wanted:
         options: the options of the data that were given.
         data_dir: the folder of cifar10, if one was given.
         changes: settings that replace those chosen to suit pictures; None if nothing is chosen.
+        found: the pictures, where they were looked for already.
     """
 
     recipe: Recipe
@@ -49,6 +60,7 @@ class Wanted:
     options: Mapping[str, Any]
     data_dir: str | None = None
     changes: Mapping[str, Any] | None = None
+    found: Found | None = None
 
     @property
     def data_table(self) -> dict[str, Any]:
@@ -103,25 +115,29 @@ def wanted_of(
     changes: dict[str, Any],
 ) -> Wanted:
     """What the arguments of a command that trains ask for: a recipe, or a run's configuration."""
-    model = changes.get("model")
-    if model is not None and not is_new(model):
-        changes = {**changes, "model": str(Path(model).absolute())}  # as config.toml names it
+    options, changes = agreed(options, changes)
     if config is not None:
         if recipe is not None:
             raise NeocogError("--config has all settings, so --recipe goes without it.")
         named = ["model"] if "model" not in changes else []
         before = read_config(Path(config), needs=[*named, *(["source"] if data is None else [])])
+        changes = settled(changes, before.recipe.transfer)
         same = data is None
+        how = override(before.recipe, **changes)
+        source = before.source if data is None else data
+        check_has_targets(source, how.loss)
         return Wanted(
-            override(before.recipe, **changes),
-            before.source if data is None else data,
-            {**(before.options if same else {}), **options},
+            how,
+            source,
+            {**(before.options if same else {}), **labels_by(how.loss), **options},
             data_dir or (before.data_dir if same else None),
         )
-    how = override(Recipe.load(recipe or "note"), **changes)
-    return Wanted(
-        how, "shapes" if data is None else data, options, data_dir, None if recipe else changes
-    )
+    base = Recipe.load(recipe or "note")
+    changes = settled(changes, base.transfer)
+    how = override(base, **changes)
+    source = "shapes" if data is None else data
+    check_has_targets(source, how.loss)
+    return Wanted(how, source, options, data_dir, None if recipe else changes)
 
 
 def continued(before: Recipe, changes: Mapping[str, Any]) -> Recipe:
@@ -131,40 +147,48 @@ def continued(before: Recipe, changes: Mapping[str, Any]) -> Recipe:
     return recipe
 
 
-def _check_loss(recipe: Recipe) -> None:
-    if has_targets(recipe.loss):
-        raise NeocogError(
-            f"loss (={recipe.loss!r}) needs targets for every output, and pictures in files have a "
-            "class each. Train in Python: neocog.fit(network, (images, targets), "
-            f"loss={recipe.loss!r})."
-        )
-
-
 def set_up(wanted: Wanted) -> Setup:
     """Load the data, choose the settings that were not given, and make the network."""
     recipe = wanted.recipe
     _check_model(recipe)
-    _check_loss(recipe)
+    check_loss(recipe)
     choose_engine(recipe, launch())
     # Checked first, so that mistakes are reported before data are loaded or anything is written.
-    source, data_dir = wanted.source, wanted.data_dir
-    found = None
-    if data_dir is None:
-        found = find_pictures(source, wanted.options, recipe.threads)
+    found = pictures_of(wanted)
     if found is None:
-        check_no_options(source, wanted.options)
-        data = load_data(source, data_dir=data_dir, progress=loading_progress())
+        check_no_options(wanted.source, wanted.options)
+        data = load_data(wanted.source, data_dir=wanted.data_dir, progress=loading_progress())
         data, network = _with_network(data, recipe)
     else:
         recipe, found = _chosen(found, recipe, wanted.changes)
         say_pictures(found)
         data, network = _with_network(Data.of(found.load()), recipe)
+        check_learnable(data, recipe.loss)
         network.preprocessing = replace(network.preprocessing, resize=found.resize)
         say_notes(data)
         say_held_out(data, found)
         say_choices(recipe, network)
     network.name_classes(data.classes)
     return Setup(recipe, data, network)
+
+
+def pictures_of(wanted: Wanted) -> Found | None:
+    """The pictures that are wanted; None for data of other kinds."""
+    if wanted.found is not None or wanted.data_dir is not None:
+        return wanted.found
+    return find_pictures(wanted.source, wanted.options, wanted.recipe.threads)
+
+
+def check_classes(found: Found) -> None:
+    """Raise `DataError` unless there are pictures of two classes to train on, or targets."""
+    counts = zip(found.listing.classes, found.class_counts, strict=False)
+    trained = [name for name, count in counts if count]
+    if len(trained) < 2 and not found.has_targets:
+        have = f"pictures of one class only, {printable(trained[0])}" if trained else "no pictures"
+        raise DataError(
+            f"{printable(found.listing.name)} has {have} to train on. A network tells at least two "
+            "classes apart: put the pictures of each into a folder of its own."
+        )
 
 
 def _with_network(data: Data, recipe: Recipe) -> tuple[Data, Network]:
@@ -188,13 +212,7 @@ def _chosen(found: Found, base: Recipe, changes: Mapping[str, Any] | None) -> tu
     Raises:
         NeocogError: there are fewer than two classes, or the network cannot take the pictures.
     """
-    trained = [name for name, n in zip(found.listing.classes, found.class_counts, strict=True) if n]
-    if len(trained) < 2:
-        have = f"pictures of one class only, {printable(trained[0])}" if trained else "no pictures"
-        raise DataError(
-            f"{printable(found.listing.name)} has {have} to train on. A network tells at least two "
-            "classes apart: put the pictures of each into a folder of its own."
-        )
+    check_classes(found)
     model, width = base.model, base.width
     if changes is not None:
         model, width = changes.get("model") or MODEL, changes.get("width") or 1.0

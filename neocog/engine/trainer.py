@@ -1,6 +1,7 @@
 """A network in training: its parameters and all state between two steps, and the steps."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -182,19 +183,19 @@ class Trainer:
 
         With `unfused`. By the layer's name: ``input``, ``output`` and their gradients
         ``input_gradient`` and ``output_gradient``, float32 [channels, height, width]; for a sum
-        also ``addend`` and ``addend_gradient``, of more than two ``addend2`` and so on. Copies; the
-        gradient of the mean loss.
+        also ``addend`` and ``addend_gradient``, of more than two ``addend2`` and so on. Copies, one
+        of each map, which all layers share that read it; the gradient of the mean loss.
         """
         values: dict[str, dict[str, Floats]] = {}
-        memory = self._program.memory
+        copy = cache(self._program.memory.map)
         for layer, (inputs, output) in self._tensors(self._ops[-1:] if last else self._ops).items():
             words = ("input", "addend", *(f"addend{k}" for k in range(2, len(inputs))))
             of_layer = values[layer] = {}
             for word, tensor in (*zip(words, inputs, strict=False), ("output", output)):
-                of_layer[word] = memory.map(tensor.name, tensor.map)
+                of_layer[word] = copy(tensor.name, tensor.map)
                 if tensor.name in self._program.plan.gradients:
                     name = self._program.plan.gradients[tensor.name]
-                    of_layer[f"{word}_gradient"] = memory.map(name, tensor.gradient_map)
+                    of_layer[f"{word}_gradient"] = copy(name, tensor.gradient_map)
         return values
 
     @staticmethod

@@ -20,13 +20,20 @@ class Joining:
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport, self._loop = transport, loop
         self._head = b""
+        self._is_over = False
         self.is_closing = transport.is_closing
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send something, or keep it if it is the head of an answer."""
+        """Send something, or keep it if it is the head of an answer.
+
+        Behind the last words it is dropped, as a closed transport drops it: an answer that was on
+        its way when they were said has nobody to go to.
+        """
+        if self._is_over:
+            return
         if self._head:
             data, self._head = self._head + data, b""
         elif data.endswith(b"\r\n\r\n") and data.startswith(b"HTTP/1.1 ") and data[9:10] != b"1":
@@ -44,6 +51,7 @@ class Joining:
     def write_eof(self) -> None:
         """Send all, and nothing from then on."""
         self.flush()
+        self._is_over = True
         self._transport.write_eof()
 
     def close(self) -> None:

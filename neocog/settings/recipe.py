@@ -5,7 +5,7 @@ unknown keys are refused.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
@@ -21,6 +21,7 @@ __all__ = [
     "DEPTHS",
     "INITIALIZATIONS",
     "NORMALIZATIONS",
+    "OF_RECIPES",
     "RECIPES",
     "VIEWS",
     "VIEW_SETS",
@@ -36,8 +37,15 @@ NORMALIZATIONS = ("model", "data")
 VIEWS = ("flip", "flip+shift")
 #: What learns of a network that was trained on other pictures; see `neocog.fine_tune`.
 DEPTHS = ("auto", "head", "blocks", "all")
-#: Sets of views of the pictures that it learns from.
-VIEW_SETS = ("whole", "mirror", "flips", "crops")
+#: Sets of views of the pictures that it learns from; see `neocog.transfer.views`. Which of them
+#: suit depends on the pictures: letters have no mirror images, and what is photographed from above
+#: has no up and down.
+VIEW_SETS = {
+    "whole": ("whole",),
+    "mirror": ("whole", "mirror"),
+    "flips": ("whole", "mirror", "flip", "turn"),
+    "crops": ("whole", "mirror", "crop1", "crop2", "crop3", "crop4", "crop5"),
+}
 
 _MINUTES = {"s": 1 / 60, "m": 1.0, "h": 60.0}
 
@@ -82,11 +90,16 @@ class Recipe(TrainingSettings):
     transfer: str | None = setting(
         None,
         choices=DEPTHS,
-        help="start from a network trained on other pictures; train its last layer, blocks or all",
+        help="start from a network that has learned other pictures (default for photographs: auto)",
+    )
+    pretrained: str | None = setting(
+        None,
+        metavar="NAME|FILE|hf:REPO",
+        help="weights for --transfer: a network's package, a .pth, a .safetensors, hf:owner/name",
     )
     transfer_views: str | None = setting(
         None,
-        choices=VIEW_SETS,
+        choices=tuple(VIEW_SETS),
         option="--views",
         help="with --transfer, what each picture is also seen in (default: mirror for colors)",
     )
@@ -136,3 +149,11 @@ class Recipe(TrainingSettings):
     def to_dict(self) -> dict[str, Any]:
         """All settings as plain data, for JSON and run folders."""
         return to_plain(self)
+
+
+#: Settings that a recipe has besides those of a training by steps.
+OF_RECIPES = tuple(
+    one.name
+    for one in fields(Recipe)
+    if one.name not in {other.name for other in fields(TrainingSettings)}
+)

@@ -29,6 +29,9 @@ __all__ = [
     "unknown_setting",
 ]
 
+# Settings that a message lists.
+_MOST_NAMED = 24
+
 Check = Callable[[str, Any], Any]
 
 
@@ -264,4 +267,7 @@ def unknown_setting(owner: str, name: object, known: Iterable[str]) -> NeocogErr
     """The error to raise for an unknown setting, with the nearest known name."""
     known = list(known)
     hint = did_you_mean(name, known)
-    return NeocogError(f"{owner} has no setting {shown(name)}.{hint} Known: {', '.join(known)}.")
+    names = ", ".join(known[:_MOST_NAMED])
+    if len(known) > _MOST_NAMED:
+        names += f" and {len(known) - _MOST_NAMED} more, which docs/settings.md has"
+    return NeocogError(f"{owner} has no setting {shown(name)}.{hint} Known: {names}.")

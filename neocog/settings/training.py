@@ -153,6 +153,10 @@ class TrainingSettings(Settings):
         metavar="W,W,…",
         help="weight of what is true of each output, in binary-cross-entropy",
     )
+    standardize_targets: bool = setting(
+        False,
+        help="with mse: train on targets with mean 0 and deviation 1, which also the losses are of",
+    )
     balance: str | None = setting(
         None,
         choices=BALANCES,
@@ -259,6 +263,10 @@ class TrainingSettings(Settings):
             raise NeocogError(
                 f"pos_weight (={shown(self.pos_weight)}) is for binary-cross-entropy: leave it out "
                 f"with loss={self.loss!r}."
+            )
+        if self.standardize_targets and self.loss != "mse":
+            raise NeocogError(
+                f"standardize_targets is for loss='mse': leave it out with loss={self.loss!r}."
             )
         if self.loss == "cross-entropy":
             return

@@ -10,6 +10,7 @@ from neocog.layers import Graph
 from neocog.preprocessing import Preprocessing
 from neocog.settings.codec import from_plain
 from neocog.settings.recipe import Recipe
+from neocog.target_scale import scale_of
 from neocog.torch_engine.devices import chosen_device
 from neocog.torch_engine.processes import Message, Processes
 from neocog.torch_engine.trainer import TorchTrainer
@@ -53,7 +54,7 @@ def follow(
                 arrays_of(message, "state"),
                 preprocessing,
                 images,
-                labels,
+                scale_of(settings, graph, labels).standardized(labels),
                 settings,
                 device=chosen_device(settings.device, settings.precision, rank),
                 sample_weights=sample_weights,

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.layers import Graph
 from neocog.losses import WEIGHTS, check_targets, check_weights
+from neocog.models.enlarging import enlarging_layers
 from neocog.settings.training import TrainingSettings
 from neocog.training.balance import balancing_weights
 from neocog.training.freezing import check_patterns, frozen_in
@@ -30,11 +32,13 @@ def check_settings(
 
 
 def settings_of_epoch(
-    settings: TrainingSettings, epoch: int, labels: NDArray[np.int64], classes: int
+    settings: TrainingSettings, epoch: int, labels: NDArray[np.int64], graph: Graph
 ) -> TrainingSettings:
     """The settings as the engine takes them: what is frozen by then, and the classes' weights."""
-    optimizer = settings.optimizer.with_frozen(frozen_in(settings.freeze_after, epoch))
+    fixed = [f"{name}.*" for name in enlarging_layers(graph)]
+    frozen = [*fixed, *frozen_in(settings.freeze_after, epoch)]
+    optimizer = settings.optimizer.with_frozen(frozen)
     if settings.balance != "weight":
         return replace(settings, optimizer=optimizer)
-    weights = tuple(balancing_weights(labels, classes).tolist())
+    weights = tuple(balancing_weights(labels, graph.output_shape[0]).tolist())
     return replace(settings, optimizer=optimizer, balance=None, class_weights=weights)

@@ -7,8 +7,9 @@ files or terminals.
 
 from neocog.data.images import Dataset
 from neocog.errors import TrainingDivergedError
-from neocog.evaluation import evaluate
+from neocog.evaluation import NumbersEvaluation, evaluate
 from neocog.signals import deferred_signals
+from neocog.target_scale import TargetScale
 from neocog.training.callback import Callbacks
 from neocog.training.divergence import explained
 from neocog.training.history import Epoch, History
@@ -102,16 +103,13 @@ def _evaluated(run: TrainingRun, validation: Dataset | None) -> Epoch:
     """What there is to say of the epoch that has just ended."""
     history = run.history
     seconds = history.seconds - sum(epoch.seconds for epoch in history.epochs)
-    result = None
+    loss = accuracy = None
     if validation is not None:
         network = run.network.copy()
         network.use_engine(run.engine)
         result = evaluate(network, validation, threads=run.settings.threads)
-    return Epoch(
-        run.epoch,
-        float(run.losses.mean()),
-        seconds,
-        run.lr,
-        result.loss if result else None,
-        result.accuracy if result else None,
-    )
+        loss, accuracy = result.loss, result.accuracy
+        if isinstance(run.scale, TargetScale) and isinstance(result, NumbersEvaluation):
+            # In the units of the training's loss, beside which it is shown.
+            loss = run.scale.squared_error(result.outputs, result.targets)
+    return Epoch(run.epoch, float(run.losses.mean()), seconds, run.lr, loss, accuracy)

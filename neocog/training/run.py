@@ -23,6 +23,7 @@ from neocog.random.torch_stream import TorchStream
 from neocog.settings.codec import to_plain
 from neocog.settings.training import TrainingSettings
 from neocog.signals import deferred_signals
+from neocog.target_scale import scale_of
 from neocog.training.data_mark import data_mark
 from neocog.training.epoch_settings import check_settings, settings_of_epoch
 from neocog.training.fixed_settings import check_fixed_settings
@@ -68,7 +69,7 @@ class TrainingRun:
         rate, momentum: of the next steps, in the place of the optimizer's and the schedule's, where
             they are not None; for a momentum `live` must be set.
         losses: float64, the mean loss of each batch of the epoch under way; −∞ for those to come.
-        engine: what computes, on which device, and why.
+        engine, scale: what computes, and why; and the units of the targets that it trains on.
         interrupted: whether Ctrl+C or a signal ended the latest `step`.
         history: of the whole run; `fit` writes it.
 
@@ -95,8 +96,9 @@ class TrainingRun:
             raise DataError("There are no images to train on.")
         self._sample_weights = check_sample_weights(sample_weights, len(self.data))
         settings.optimizer.check(network.parameter_shapes)
-        self._classes = network.output_shape[0]
-        check_settings(settings, network.parameter_shapes, self.data.labels, self._classes)
+        outputs = network.output_shape[0]
+        check_settings(settings, network.parameter_shapes, self.data.labels, outputs)
+        self.scale = scale_of(settings, network.graph, self.data.labels)
         self._live = live
         self._on_compile, self._processes = on_compile, processes
         self.history = History()
@@ -105,6 +107,8 @@ class TrainingRun:
         self.momentum: float | None = None
         self.seed = operator.index(settings.seed)
         stream, self._epochs_before = stream_for_training(network, self.seed)
+        if network.loss != settings.loss:  # its outputs are in no units yet
+            network.load_state_dict(self.scale.outer(network.state_dict()))
         batch = min(settings.batch_size, len(self.data))
         self.length = RunLength(len(self.data), batch, settings.epochs, settings.accumulate)
         self._balanced = settings.balance == "sample"
@@ -182,11 +186,11 @@ class TrainingRun:
             trainer = make_trainer(
                 self.engine,
                 self.network.graph,
-                self.network.state_dict(),
+                self.scale.inner(self.network.state_dict()),
                 self.network.preprocessing,
                 self.data.images,
-                self.data.labels,
-                settings_of_epoch(self.settings, self.epoch, self.data.labels, self._classes),
+                self.scale.standardized(self.data.labels),
+                settings_of_epoch(self.settings, self.epoch, self.data.labels, self.network.graph),
                 sample_weights=self._sample_weights,
                 moves_momentum=self._live or self.settings.schedule.moves_momentum,
                 dropout_seed=(self.seed + self._epochs_before * _NEXT_SEED) & 0xFFFFFFFF,
@@ -313,7 +317,7 @@ class TrainingRun:
         Raises:
             TrainingDivergedError: a weight is NaN or infinite. The network then stays as it was.
         """
-        found = self._trained_state()
+        found = self.scale.outer(self._trained_state())
         if not all(np.isfinite(value).all() for value in found.values()):
             self._diverged("A weight became NaN or infinite", self.batch, self.steps)
         self.network.load_state_dict(found)
@@ -331,7 +335,7 @@ class TrainingRun:
     def take_network(self) -> None:
         """Go on with the network's weights, after they were changed from outside."""
         if self._trainer is not None:
-            self._trainer.set_state(self.network.state_dict())
+            self._trainer.set_state(self.scale.inner(self.network.state_dict()))
 
     def forget(self) -> None:
         """Go on as if the optimizer remembered nothing of the steps before."""
@@ -382,7 +386,7 @@ class TrainingRun:
         state.check_same(self._data_mark, self.network)
         check_fixed_settings(state.settings, to_plain(self.settings), TrainingSettings)
         state.check_place(self.length)
-        self.network.load_state_dict(state.network)
+        self.network.load_state_dict(self.scale.outer(state.network))
         self._epochs_before = state.epochs_before
         self._place = Place(state.epoch, state.batch, state.steps)
         stream = TorchStream(self.seed)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from typing import Any
 
 from neocog.data import Data
 from neocog.errors import FormatError, NeocogError, printable
-from neocog.evaluation import Evaluation
+from neocog.evaluation import AnyEvaluation
 from neocog.files import exists, write_bytes, writing_together
 from neocog.formats import save_pth, write_model
 from neocog.network import Network
@@ -196,6 +196,20 @@ class RunFolder:
         self._info |= _progress(history)
         self._write_info()
 
+    def note_transfer(self, facts: Mapping[str, Any], used: Collection[str] | None) -> None:
+        """Say in ``run.json`` what learns of a network that has seen others.
+
+        Args:
+            facts: about that, as plain data.
+            used: names of the settings that apply, where not all do; the others are left out.
+        """
+        self._info["transfer"] = dict(facts)
+        if used is not None:
+            kept = {"recipe", *used}
+            settings = self._info["settings"]
+            self._info["settings"] = {k: v for k, v in settings.items() if k in kept}
+        self._write_info()
+
     def save(
         self, network: Network, history: History, tta: str | None = None, *, is_best: bool = False
     ) -> None:
@@ -258,7 +272,7 @@ class RunFolder:
     def finish(
         self,
         history: History,
-        result: Evaluation | None,
+        result: AnyEvaluation | None,
         status: str,
         by: str | None = None,
         part: str = "test",

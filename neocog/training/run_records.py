@@ -16,15 +16,20 @@ __all__ = ["PARTS", "RunRecord", "differing_settings", "read_run", "read_runs"]
 #: The parts of the data that a run may have been evaluated on, the one that counts first.
 PARTS = ("test", "validation")
 
-# Where each measure stands in what an evaluation says.
-_MEASURES = {
-    "accuracy": ("accuracy",),
-    "accuracy_low": ("accuracy_interval", "low"),
-    "accuracy_high": ("accuracy_interval", "high"),
-    "f1": ("macro", "f1"),
-    "ece": ("calibration", "ece"),
-    "loss": ("loss",),
-}
+# Where each measure stands in what an evaluation says: of classes, of labels or of numbers.
+_MEASURES = (
+    ("accuracy", ("accuracy",)),
+    ("accuracy_low", ("accuracy_interval", "low")),
+    ("accuracy_high", ("accuracy_interval", "high")),
+    ("f1", ("macro", "f1")),
+    ("f1", ("f1",)),
+    ("mAP", ("mean_average_precision",)),
+    ("mae", ("mae",)),
+    ("rmse", ("rmse",)),
+    ("r2", ("r2",)),
+    ("ece", ("calibration", "ece")),
+    ("loss", ("loss",)),
+)
 _STATUSES = ("running", "finished", "interrupted", "failed")
 # Of somebody's folder; a run of one's own has some forty settings.
 _MOST_FOLDERS = 10_000
@@ -194,7 +199,7 @@ def _shown(value: object) -> str:
 def _results(info: dict[str, Any]) -> dict[str, float]:
     results: dict[str, float] = {}
     for part in PARTS:
-        for name, keys in _MEASURES.items():
+        for name, keys in _MEASURES:
             value: Any = info.get(part)
             for key in keys:
                 value = value.get(key) if isinstance(value, dict) else None

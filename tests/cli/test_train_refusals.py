@@ -53,7 +53,7 @@ def test_a_folder_that_cannot_be_made_is_refused(refused, with_data, here):
         (["--model", "simple_cn"], "Did you mean 'simple-cnn'?"),
         (["--model", "resnet"], "Known: simple-cnn"),
         (["--width", 0], "width (=0)"),
-        (["--loss", "mse"], "loss (='mse') needs targets for every output, and pictures in files"),
+        (["--loss", "mse"], "loss (='mse') needs targets for every output, and shapes has a class"),
         (["--loss", "mse", "--label-smoothing", 0.1], "is for cross-entropy"),
         (["--epochs", "nan"], "epochs (=nan)"),
         (["--recipe", "minutes"], "Did you mean 'minute'?"),

@@ -36,7 +36,7 @@ def torn(path: Path) -> None:
     ("name", "make", "message"),
     [
         ("none.pth", lambda path: None, "no such file"),
-        ("none", lambda path: None, "no such file"),
+        ("none", lambda path: None, "no file or folder none. Name a saved network"),
         ("folder", lambda path: path.mkdir(), "is no folder of a model"),
         ("a.txt", lambda path: path.write_text("hello"), "no known kind of model"),
         ("empty.pth", lambda path: path.write_bytes(b""), "empty.pth"),

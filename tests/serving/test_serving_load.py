@@ -85,7 +85,8 @@ def test_2000_parallel_requests(server):
         time.sleep(0.2)
     assert len(statuses) == 2000
     assert set(statuses) <= {200, 503}
-    assert statuses.count(200) >= 256
+    # There is room for 256 at once, of whom one may be the good client.
+    assert statuses.count(200) >= 255
     assert_good(good, 503)
     wait_until(lambda: server.memory() - before < 64 * 2**20, 60)
 

@@ -60,6 +60,8 @@ def _together(values: dict[str, Any]) -> bool:
         return False
     if loss != "binary-cross-entropy" and values.get("pos_weight") is not None:
         return False
+    if loss != "mse" and values.get("standardize_targets"):
+        return False
     if values.get("engine") == "neocog" and not _of_any_engine(values):
         return False
     nested = (values.get("rest"), Muon), (values.get("then"), Warmup)
