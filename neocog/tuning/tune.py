@@ -180,8 +180,10 @@ class _Search:
             failed = failed + 1 if result.outcome == "failed" else 0
             if failed == _FAILED_IN_A_ROW:
                 raise NeocogError(f"{failed} trials in a row failed; the last: {result.reason}")
-        found = self._result(interrupted)
-        self._write_best(found)
+        # Locked: another process may end a better trial between the two.
+        with self._study.locked():
+            found = self._result(interrupted)
+            self._write_best(found)
         return found
 
     def _result(self, interrupted: bool = False) -> Study:
