@@ -47,18 +47,18 @@ def printable(text: str, most: int = 100) -> str:
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """A question with the known name that is nearest to `name`, after a space.
 
-    Empty if no name is near, or `name` is not a text.
+    Empty if no name is near, or `name` is not a text. The dashes before an option do not count.
     """
     import difflib  # slower to import than the rest of the command line's help
 
     if not isinstance(name, str):
         return ""
-    name, spelled, pairs = name[:_LONGEST].lower(), {}, 0
+    name, spelled, pairs = name[:_LONGEST].lower().lstrip("-"), {}, 0
     for one in known:
         pairs += len(name) * len(one)
         if pairs > _MOST_PAIRS:
             break
-        spelled[one.lower()] = one
+        spelled[one.lower().lstrip("-")] = one
     near = difflib.get_close_matches(name, spelled, n=1, cutoff=0.5)
     return f" Did you mean {spelled[near[0]]!r}?" if near else ""
 

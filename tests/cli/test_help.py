@@ -122,6 +122,7 @@ def test_help_imports_little(here):
         (["train", "--no-nestrov"], "Did you mean '--no-nesterov'?"),
         (["--versoin"], "unknown option '--versoin'. Did you mean '--version'? See neocog --help"),
         (["train", "--qqq"], "unknown option '--qqq'. See neocog train --help."),
+        (["train", "--json"], "unknown option '--json'. See neocog train --help."),
         (["models", "all"], "unexpected argument 'all'. See neocog models --help."),
         (["train", "--optimizer", "admw"], "unknown 'admw'. Did you mean 'adamw'? There are: sgd"),
         (["train", "--epochs", "many"], "--epochs"),
