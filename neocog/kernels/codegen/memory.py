@@ -7,7 +7,17 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from neocog.kernels.codegen.numbers import Number, Real, to_llvm
-from neocog.kernels.codegen.vector_types import ARM, FLOAT, I8, I32, I64, INDICES, LANES, VECTOR
+from neocog.kernels.codegen.vector_types import (
+    ARM,
+    FITS_REGISTER,
+    FLOAT,
+    I8,
+    I32,
+    I64,
+    INDICES,
+    LANES,
+    VECTOR,
+)
 
 __all__ = ["MemoryEmitter"]
 
@@ -158,8 +168,10 @@ class MemoryEmitter:
         """The same vectors; LLVM computes them before any load or store that follows.
 
         `fence` does not order arithmetic, of which LLVM's scheduler would put off so much that its
-        operands no longer fit into registers.
+        operands no longer fit into registers. Vectors wider than a register are left to it.
         """
+        if not FITS_REGISTER:
+            return list(values)
         count = len(values)
         result = ir.LiteralStructType([VECTOR] * count) if count > 1 else VECTOR
         kind = ir.FunctionType(result, [VECTOR] * count)

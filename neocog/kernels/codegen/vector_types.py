@@ -13,6 +13,7 @@ __all__ = [
     "ARM",
     "BYTES",
     "DOUBLES",
+    "FITS_REGISTER",
     "FLOAT",
     "FLOATS",
     "HAS_FMA",
@@ -39,19 +40,26 @@ ARM = binding.get_default_triple().startswith(("aarch64", "arm64"))
 HAS_FMA = not X86 or bool(_FEATURES.get("fma"))
 
 
-def _host_lanes() -> int:
-    """Float32 lanes of this processor's vectors, or NEOCOG_LANES to test every width."""
-    asked = os.environ.get("NEOCOG_LANES", "")
-    if asked:
-        if asked not in ("4", "8", "16"):
-            raise NeocogError(f"NEOCOG_LANES (={asked[:40]!r}) must be 4, 8 or 16.")
-        return int(asked)
+def _register_lanes() -> int:
+    """Float32 lanes of this processor's registers."""
     if X86 and _FEATURES.get("avx512f"):
         return 16
     return 8 if X86 and _FEATURES.get("avx2") else 4
 
 
-LANES = _host_lanes()
+def _lanes() -> int:
+    """As many as a register has, or NEOCOG_LANES to test every width."""
+    asked = os.environ.get("NEOCOG_LANES", "")
+    if not asked:
+        return _register_lanes()
+    if asked not in ("4", "8", "16"):
+        raise NeocogError(f"NEOCOG_LANES (={asked[:40]!r}) must be 4, 8 or 16.")
+    return int(asked)
+
+
+LANES = _lanes()
+#: Whether a register holds a vector. Of a wider one LLVM makes several, but not in assembly.
+FITS_REGISTER = _register_lanes() >= LANES
 #: The number of vector registers: 32 on AVX-512 and ARM, else 16.
 REGISTERS = 32 if ARM or (X86 and LANES == 16 and _FEATURES.get("avx512f")) else 16
 

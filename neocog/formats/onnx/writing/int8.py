@@ -64,6 +64,9 @@ def quantize(model: ModelProto, inputs: NDArray[Any]) -> ModelProto:
             op_types_to_quantize=list(_QUANTIZED),
             nodes_to_exclude=kept,
             per_channel=True,
+            # Weights of 7 bits: x86 processors without VNNI add products of 8 bits in pairs, in 16
+            # bits, which saturated. 93 % of the answers were as before then, with 7 bits 98 %.
+            reduce_range=True,
             # On x86 faster than signed maps, and as accurate.
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
