@@ -9,12 +9,14 @@ from neocog.explanation.explanation import Explanation
 from neocog.explanation.page.message import Block
 from neocog.settings.optimizers import SGD, Adam
 
-__all__ = ["pack_steps"]
+__all__ = ["largest", "pack_steps"]
 
 Floats = NDArray[np.float32]
 
 # Numbers of each parameter that are shown, usually and where there are many parameters.
 _MOST, _FEW = 48, 8
+# Values whose largest one is looked up, to find the largest ones of all.
+_PART = 1024
 
 
 def pack_steps(explanation: Explanation, block: Block, *, few: bool = False) -> dict[str, Any]:
@@ -23,7 +25,7 @@ def pack_steps(explanation: Explanation, block: Block, *, few: bool = False) -> 
     sgd, adam = explanation.steps["sgd"], explanation.steps["adam"]
     numbers = {}
     for name, gradient in sgd.gradients.items():
-        chosen = _largest(np.abs(gradient.reshape(-1)), most)
+        chosen = largest(np.abs(gradient.reshape(-1)), most)
         places = np.unravel_index(chosen, gradient.shape)
 
         def pack_chosen(array: Floats, chosen: NDArray[np.int64] = chosen) -> dict[str, Any]:
@@ -57,14 +59,17 @@ def pack_steps(explanation: Explanation, block: Block, *, few: bool = False) -> 
     return {"numbers": numbers, **results}
 
 
-def _largest(values: Floats, count: int) -> NDArray[np.int64]:
+def largest(values: Floats, count: int) -> NDArray[np.int64]:
     """The indices of the largest values in order, of equal ones the first first.
 
-    Only the candidates are sorted, because a parameter may have millions of values.
+    Of millions, few are sorted: as many of them as are wanted have at least the value that so many
+    parts have as their own largest one.
     """
+    candidates = np.arange(len(values))
     if len(values) > count:
-        least = np.partition(values, -count)[-count]
-        candidates = np.flatnonzero(values >= least)
-    else:
-        candidates = np.arange(len(values))
+        size = min(len(values) // count, _PART)
+        largest = values[: len(values) // size * size].reshape(-1, size).max(axis=1)
+        least = np.partition(largest, -count)[-count]
+        equal = np.flatnonzero(values == least)[:count]  # which may be all, as where all are 0
+        candidates = np.sort(np.concatenate([np.flatnonzero(values > least), equal]))
     return candidates[np.argsort(-values[candidates], kind="stable")][:count]
