@@ -149,17 +149,38 @@ class LinearOp(Op):
                 builder.give_gradient(self.x, dx, self.x.map, keep=True)
 
 
+# Rows that are put in order at a time, which stay in the cache meanwhile. All rows of VGG's 400 MB
+# at once take 2 to 3 times as long.
+_ROWS = 4
+
+
 def pack_linear(x: FeatureMap, value: Floats) -> Floats:
     """A weight [outputs, C · H · W] in the kernels' layout, for inputs in the layout of map x."""
     outputs, inputs = len(value), padded(x.content)
     maps = value.reshape(outputs, x.channels, x.height, x.width).transpose(0, 2, 3, 1)
-    rows = np.pad(maps, ((0, 0), (0, 0), (0, 0), (0, x.pixel - x.channels))).reshape(outputs, -1)
-    rows = np.pad(rows, ((0, 0), (0, inputs - rows.shape[1])))
-    return rows.reshape(outputs, inputs // LANES, LANES).transpose(1, 0, 2).ravel()
+    packed = np.empty((inputs // LANES, outputs, LANES), np.float32)
+    for some in _parts(outputs):
+        rows = np.zeros((len(maps[some]), inputs), np.float32)
+        _maps(x, rows)[:] = maps[some]
+        packed[:, some] = rows.reshape(len(rows), -1, LANES).transpose(1, 0, 2)
+    return packed.ravel()
 
 
 def unpack_linear(x: FeatureMap, outputs: int, packed: Floats) -> Floats:
     """The inverse of `pack_linear`; a copy."""
-    rows = packed.reshape(-1, outputs, LANES).transpose(1, 0, 2).reshape(outputs, -1)
-    maps = rows[:, : x.height * x.width * x.pixel].reshape(outputs, x.height, x.width, x.pixel)
-    return np.array(maps[..., : x.channels].transpose(0, 3, 1, 2).reshape(outputs, -1), order="C")
+    vectors = packed.reshape(-1, outputs, LANES).transpose(1, 0, 2)
+    value = np.empty((outputs, x.channels, x.height, x.width), np.float32)
+    for some in _parts(outputs):
+        rows = np.ascontiguousarray(vectors[some])
+        value[some] = _maps(x, rows.reshape(len(rows), -1)).transpose(0, 3, 1, 2)
+    return value.reshape(outputs, -1)
+
+
+def _parts(outputs: int) -> list[slice]:
+    return [slice(first, first + _ROWS) for first in range(0, outputs, _ROWS)]
+
+
+def _maps(x: FeatureMap, rows: Floats) -> Floats:
+    """The weights in rows of the layout of map x, [rows, H, W, C]; a view."""
+    maps = rows[:, : x.height * x.width * x.pixel].reshape(-1, x.height, x.width, x.pixel)
+    return maps[..., : x.channels]
