@@ -178,6 +178,7 @@ def test_the_notes_losses():
 
 
 @pytest.mark.thorough
+@pytest.mark.timeout(1800)  # 25,000 steps of PyTorch take a minute of a core that is often busy
 @pytest.mark.skipif(not CIFAR, reason="NEOCOG_DATA does not name CIFAR-10")
 def test_the_notes_thirty_losses():
     train = neocog.load_data("cifar10").train
