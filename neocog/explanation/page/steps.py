@@ -68,8 +68,8 @@ def largest(values: Floats, count: int) -> NDArray[np.int64]:
     candidates = np.arange(len(values))
     if len(values) > count:
         size = min(len(values) // count, _PART)
-        largest = values[: len(values) // size * size].reshape(-1, size).max(axis=1)
-        least = np.partition(largest, -count)[-count]
+        of_parts = values[: len(values) // size * size].reshape(-1, size).max(axis=1)
+        least = np.partition(of_parts, -count)[-count]
         equal = np.flatnonzero(values == least)[:count]  # which may be all, as where all are 0
         candidates = np.sort(np.concatenate([np.flatnonzero(values > least), equal]))
     return candidates[np.argsort(-values[candidates], kind="stable")][:count]
